@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * What a bus hands to the guest driver's core: mapped BARs, register access, one interrupt. PCI
+ * glue (net_avp) and vfio-user glue (net_avp_user) fill it in, and so can a test.
+ */
+
+#ifndef AVPG_HW_H
+#define AVPG_HW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct avpg_hw;
+
+struct avpg_hw_ops {
+	/** Read or write a register of BAR 0. 0 or -errno (the device is gone). */
+	int (*read32)(struct avpg_hw *hw, uint32_t reg, uint32_t *value);
+	int (*write32)(struct avpg_hw *hw, uint32_t reg, uint32_t value);
+	/** Have @handler called, on DPDK's interrupt thread, when vector 0 is raised. 0 or -errno.
+	 */
+	int (*intr_enable)(struct avpg_hw *hw, void (*handler)(void *arg), void *arg);
+	/** No call is under way, and none will come, when this returns. */
+	void (*intr_disable)(struct avpg_hw *hw);
+};
+
+/** Embed it in the glue's own structure. */
+struct avpg_hw {
+	const struct avpg_hw_ops *ops;
+	void *mem;          /* BAR 2; NULL when the device has none */
+	size_t mem_size;    /* bytes */
+	const void *memmap; /* BAR 4; host-written, may change at attach */
+	size_t memmap_size; /* bytes */
+	const void *device; /* BAR 5; likewise */
+	size_t device_size; /* bytes */
+};
+
+#endif /* AVPG_HW_H */

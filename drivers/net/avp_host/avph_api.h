@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * What an application can ask of a net_avp_host port beyond ethdev. Link with
+ * librte_net_avp_host.so; all else of the driver is reached through ethdev.
+ */
+
+#ifndef AVPH_API_H
+#define AVPH_API_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_mempool;
+
+/**
+ * The port's own mempool: one fixed mbuf per packet buffer of the port. Given to
+ * rte_eth_rx_queue_setup() it makes receive free of cost per packet; with any other mempool the
+ * buffers are attached to that pool's mbufs as external buffers.
+ *
+ * Returns NULL with rte_errno = ENODEV when @port_id is no net_avp_host port. The pool lives as
+ * long as the port; every mbuf of it must have come back before the port is closed.
+ */
+struct rte_mempool *rte_avp_host_mempool(uint16_t port_id);
+
+/** State of a port that ethdev has no word for. */
+struct rte_avp_host_info {
+	char socket_path[108];
+	char domain[32];   /* empty: isolated */
+	uint64_t mem_size; /* bytes of BAR 2 */
+	uint64_t mem_used; /* bytes that the system gave to this port's memory */
+	uint64_t device_id;
+	uint32_t ring_len;         /* entries of a FIFO */
+	uint32_t nb_bufs;          /* packet buffers of the port */
+	uint32_t page_size;        /* bytes, of the shared memory */
+	uint32_t max_pkt_size;     /* bytes, mru */
+	uint32_t features_offered; /* AVP_FEATURE_* */
+	uint32_t features;         /* taken up by the guest */
+	uint32_t mtu;              /* as set by the guest, 0 = never */
+	uint32_t driver_type;
+	uint32_t driver_version;
+	uint8_t nb_queues;    /* FIFOs of each kind */
+	uint8_t nb_tx_queues; /* in use by the guest */
+	uint8_t nb_rx_queues;
+	uint8_t connected;
+	uint8_t configured;
+	uint8_t link_up;
+	uint8_t running;
+	uint8_t migration; /* enum avp_migration */
+	uint64_t connects;
+	uint64_t requests;
+	uint64_t requests_refused;
+};
+
+/** Fill in @info. Returns 0 or -ENODEV. Control context: takes a call into the control thread. */
+int rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
+
+/**
+ * Ask the guest to let go of the device (detach), or to take it up again (attach), and wait for its
+ * acknowledge. The end of a detach is reached in any case; -ETIMEDOUT says that the guest never
+ * acknowledged, -EIO that it acknowledged with an error.
+ *
+ * @timeout_ms  1..60000
+ * Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY, -ETIMEDOUT, -EIO. Control context, blocks.
+ */
+int rte_avp_host_detach(uint16_t port_id, uint32_t timeout_ms);
+int rte_avp_host_attach(uint16_t port_id, uint32_t timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* AVPH_API_H */
