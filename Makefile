@@ -68,6 +68,16 @@ bench: all ## benchmarks: a table and JSON
 	@devtools/setup netns
 	@$(call run-tests,$(BUILD),bench)
 
+.PHONY: format
+format: ## clang-format in place
+	@devtools/setup lint
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-14 -i
+
+.PHONY: lint
+lint: all ## format, SPDX, headers, includes, tokens, commits, spelling, scripts
+	@devtools/setup lint
+	@devtools/lint $(BUILD) $(T)
+
 .PHONY: install
 install: all ## install below DESTDIR
 	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
