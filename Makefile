@@ -1,72 +1,102 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 OpenAVP contributors
 #
-# One word per task, in front of meson. `make help` lists them.
+# One word per task, in front of meson. `make help` lists them. They take:
 #
-#   BUILD=folder   build there (default: build; build-clang with CC=clang)
+#   BUILD=folder   build there (default: build, or build-clang with CC=clang)
 #   CC=clang       compiler, fixed when the build folder is made
-#   T=name         just this test, with its full output (make test, asan, ...)
+#   T=name         just this test (shell pattern), with its full output;
+#                  make lint: just this check
 #   J=n            jobs at once
 
-CC_GIVEN := $(filter-out default,$(origin CC))
-ifneq ($(CC_GIVEN),)
+ifneq ($(origin CC),default)
 export CC
+compiler := $(filter-out cc gcc,$(notdir $(CC)))
 endif
-BUILD ?= build$(if $(CC_GIVEN),$(patsubst %,-%,$(filter-out cc gcc,$(notdir $(CC)))))
+suffix := $(if $(compiler),-$(compiler))
+BUILD ?= build$(suffix)
 J ?= $(shell nproc)
 
-# Meson configures a build folder once; ninja does so again when needed.
-NINJA = ninja -j $(J) -C
-CONFIGURE = test -f $(1)/build.ninja || meson setup $(1) $(MESON_ARGS) $(2)
+# Targets whose build has options of its own have a folder each.
+build-asan := build-asan$(suffix)
+build-tsan := build-tsan$(suffix)
+build-release := build-release$(suffix)
+build-coverage := build-coverage$(suffix)
 
-ASAN_ARGS := -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
-TSAN_ARGS := -Db_sanitize=thread -Db_lundef=false -Doptimization=1
+sanitize := -Db_lundef=false -Doptimization=1
+setup-lists := build $(if $(findstring clang,$(compiler)),clang)
 
-# $(call run-tests,<build folder>,<suites>): all tests of these suites, or test T alone.
-run-tests = devtools/run-tests $(1) $(if $(T),--test '$(T)',$(addprefix --suite ,$(2)))
+# $(call configure,FOLDER,OPTIONS): once; later ninja does it when a meson.build changes. Another
+# DPDK than the one configured for shows as a newer note of its headers: forget what was found.
+define configure
+@test -f $(1)/build.ninja || meson setup $(1) $(2) $(MESON_ARGS)
+@test ! .setup/dpdk-driver-include -nt $(1)/build.ninja || meson configure $(1) --clearcache
+endef
+
+# $(call build,FOLDER)
+build = ninja -j $(J) -C $(1)
+
+# $(call test,FOLDER,SUITES,OPTIONS)
+test = devtools/run-tests $(1) --jobs $(J) $(3) $(if $(T),--test '$(T)',$(addprefix --suite ,$(2)))
 
 .PHONY: all
 all: setup ## set up and build
-	@$(call CONFIGURE,$(BUILD))
-	$(NINJA) $(BUILD)
+	$(call configure,$(BUILD))
+	$(call build,$(BUILD))
 
 .PHONY: setup
 setup: ## install what building needs, get DPDK's driver headers
-	@devtools/setup build
+	@devtools/setup $(setup-lists)
 	@devtools/setup-dpdk-headers
 
 .PHONY: demo
 demo: all ## a VM with two AVP ports carries traffic between two hosts
 	@devtools/setup vm
-	vm/demo
+	BUILD=$(BUILD) vm/demo
 
 .PHONY: test
-test: all ## unit and port tests: no root, no huge pages
+test: all ## unit and port tests: no root, no huge pages, under a minute
 	@devtools/setup test
-	@$(call run-tests,$(BUILD),unit port)
+	@$(call test,$(BUILD),unit port)
 
 .PHONY: test-all
-test-all: all ## every test: adds netns, hostile, fuzz, vm
+test-all: all ## every test: adds netns, hostile, fuzz and vm
 	@devtools/setup test netns vm
-	@$(call run-tests,$(BUILD),unit port netns hostile fuzz vm)
+	@$(call test,$(BUILD),unit port netns hostile fuzz vm)
 
 .PHONY: asan
-asan: setup ## unit, port, hostile and fuzz tests with the address and undefined sanitizers
+asan: setup ## unit, port, hostile and fuzz tests with address and undefined sanitizers
 	@devtools/setup test
-	@$(call CONFIGURE,build-asan,$(ASAN_ARGS))
-	$(NINJA) build-asan
-	@$(call run-tests,build-asan,unit port hostile fuzz)
+	$(call configure,$(build-asan),-Db_sanitize=address$(comma)undefined $(sanitize))
+	$(call build,$(build-asan))
+	@$(call test,$(build-asan),unit port hostile fuzz,--slow 3)
 
+# DPDK is not instrumented, which would hide races and invent others: only what links without it.
 .PHONY: tsan
-tsan: setup ## unit tests with the thread sanitizer
-	@$(call CONFIGURE,build-tsan,$(TSAN_ARGS))
-	$(NINJA) build-tsan
-	@$(call run-tests,build-tsan,unit)
+tsan: setup ## unit tests of the parts without DPDK with the thread sanitizer
+	$(call configure,$(build-tsan),-Db_sanitize=thread $(sanitize))
+	$(call build,$(build-tsan))
+	@$(call test,$(build-tsan),unit,--without-dpdk --slow 5)
+
+.PHONY: release
+release: setup ## unit and port tests of a release build: -O3, no assertions
+	@devtools/setup test
+	$(call configure,$(build-release),-Dbuildtype=release)
+	$(call build,$(build-release))
+	@$(call test,$(build-release),unit port)
+
+.PHONY: coverage
+coverage: setup ## lines that unit and port tests reach, as text and HTML
+	@devtools/setup test coverage
+	$(call configure,$(build-coverage),-Db_coverage=true -Doptimization=0)
+	$(call build,$(build-coverage))
+	-@$(call test,$(build-coverage),unit port)
+	gcovr -r . -e tests/ -e bench/ --html-details $(build-coverage)/coverage.html $(build-coverage)
 
 .PHONY: bench
 bench: all ## benchmarks: a table and JSON
 	@devtools/setup netns
-	@$(call run-tests,$(BUILD),bench)
+	@$(call test,$(BUILD),bench,--verbose --jobs 1)
 
 .PHONY: format
 format: ## clang-format in place
@@ -74,7 +104,7 @@ format: ## clang-format in place
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs -r clang-format-14 -i
 
 .PHONY: lint
-lint: all ## format, SPDX, headers, includes, tokens, commits, spelling, scripts
+lint: all ## format, SPDX, headers, layers, words, commits, spelling, scripts
 	@devtools/setup lint
 	@devtools/lint $(BUILD) $(T)
 
@@ -82,10 +112,21 @@ lint: all ## format, SPDX, headers, includes, tokens, commits, spelling, scripts
 install: all ## install below DESTDIR
 	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
 
+.PHONY: check-install
+check-install: all ## install into a folder; drivers and programs must run from there
+	devtools/check-install $(BUILD)
+
+# What CI does, and the builds it has no time for.
+.PHONY: pre-push
+pre-push: ## all that CI does, and thread sanitizer and release build
+	bash .ci/run lint test-all asan 'test CC=clang' 'asan CC=clang' tsan release check-install
+
 .PHONY: clean
 clean: ## remove the build folders (what set-up fetched stays in .setup)
 	rm -rf build build-*
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+comma := ,
