@@ -34,8 +34,13 @@ struct avp_log_limit {
 	uint32_t burst;
 	uint32_t used;
 	uint64_t second;     /* CLOCK_MONOTONIC, of the current window */
-	uint64_t suppressed; /* since the last message that went through */
+	uint64_t suppressed; /* refused since whoever reports them has set it to 0 */
 };
+
+/** Write a message if @limit lets it through; tells how many have been left out before it. */
+void avp_log_limited(const struct avp_log *log, struct avp_log_limit *limit,
+		enum avp_log_level level, const char *fmt, ...)
+		__attribute__((format(printf, 4, 5)));
 
 /** True when one more message may be written now. Context: one thread per @limit. */
 bool avp_log_allowed(struct avp_log_limit *limit);

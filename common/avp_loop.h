@@ -20,15 +20,16 @@ struct avp_loop;
 /** Make a loop without a thread. Returns NULL with errno set. Any thread. */
 struct avp_loop *avp_loop_create(void);
 
-/** Stop the thread if there is one, and free. Watches and timers must have been removed. */
+/** Stop the thread if there is one, and free. Watches and timers must have been removed. Not from a
+ * callback of the loop. NULL is allowed. */
 void avp_loop_destroy(struct avp_loop *loop);
 
 /**
  * Run the loop in a thread of its own, with all signals blocked.
  *
  * @name      of the thread, at most 15 characters
- * @priority  try to run it ahead of normal threads (SCHED_RR); without the right to, it runs
- * normally Returns 0 or -errno.
+ * @priority  try SCHED_RR, ahead of normal threads; without the right to it goes on without
+ * Returns 0 or -errno.
  */
 int avp_loop_start(struct avp_loop *loop, const char *name, bool priority);
 
@@ -38,7 +39,8 @@ int avp_loop_run_once(struct avp_loop *loop, int timeout_ms);
 
 /**
  * Run @fn on the loop's thread, wait for it, and return what it returned. Any thread; on the loop's
- * own thread, or when it has none, @fn is called directly.
+ * own thread, or when it has none, @fn is called directly. The caller waits without a limit: never
+ * under a lock that the loop's thread may take.
  */
 int avp_loop_call(struct avp_loop *loop, int (*fn)(void *arg), void *arg);
 
@@ -71,6 +73,7 @@ int avp_timer_init(struct avp_loop *loop, struct avp_timer *timer,
 		void (*expired)(struct avp_timer *timer));
 /** Expire @delay_us from now, then every @period_us (0 = once). @delay_us 0 stops the timer. */
 void avp_timer_set(struct avp_timer *timer, uint64_t delay_us, uint64_t period_us);
+/** Also from @expired; a timer that was all zero but for fd = -1, or has ended, is left alone. */
 void avp_timer_fini(struct avp_timer *timer);
 
 #endif /* COMMON_AVP_LOOP_H */

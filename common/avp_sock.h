@@ -28,7 +28,12 @@ struct avp_sock_perm {
  */
 int avp_sock_listen(const char *path, const struct avp_sock_perm *perm, struct avp_err *err);
 
-/** Connect to @path. Returns a blocking, close-on-exec descriptor or -errno with @err filled in. */
+/** Stop to listen: close *@fd and set it to -1; remove the file, unless somebody else has taken the
+ * path and listens there. */
+void avp_sock_unlisten(int *fd, const char *path);
+
+/** Connect to @path, waiting 5 s at most for room in the listener's queue. Returns a blocking,
+ * close-on-exec descriptor or -errno with @err filled in. */
 int avp_sock_connect(const char *path, struct avp_err *err);
 
 /** Close *@fd unless negative, set it to -1, keep errno. */
