@@ -12,7 +12,9 @@
  *     ctrl, req, resp, tx x n, rx x n, alloc x n, free x n
  *
  * Only what ports use is backed by memory, from their creation on, so that neither side can fault
- * on it later. The size is a power of two because it is a BAR's.
+ * on it later. The size is a power of two because it is a BAR's; what lies behind the last buffer
+ * has no memory until a guest touches it, which the size bounds. Pages of 2 MiB are reserved for
+ * all of the memory at once, since the kernel does so anyway for whoever maps it.
  */
 
 #ifndef AVPD_LAYOUT_H
@@ -25,6 +27,7 @@
 #include <avp/avp_abi.h>
 
 #include "avp_err.h"
+#include "avp_log.h"
 
 /** Bytes of a cache line, for what two sides share. */
 #define AVPD_CACHE_LINE 64u
@@ -75,6 +78,7 @@ struct avpd_layout {
 	uint64_t mem_pa;
 };
 
+/** A memory. Used by one thread at a time; the descriptor may be used by any. */
 struct avpd_mem;
 
 /** What a memory is to hold. */
@@ -83,11 +87,25 @@ struct avpd_mem_conf {
 	uint32_t nb_slots;  /* 1..AVPD_MAX_SLOTS: ports that it can hold */
 	uint32_t slot_size; /* bytes, from avpd_slot_size() for the largest port expected */
 	uint32_t nb_bufs;   /* of all ports together */
-	bool huge_pages;    /* try 2 MiB pages first */
+	bool huge_pages;    /* try 2 MiB pages first; when there are too few: a warning, 4 KiB */
+	const struct avp_log *log; /* for that warning; may be NULL */
 };
+
+/** Bytes of the name of a memory that are kept, terminating zero included. */
+#define AVPD_MEM_NAME_SIZE 64
 
 /** Bytes that control slot and FIFOs of a port of @nb_queues x @ring_len take. */
 uint32_t avpd_slot_size(uint32_t nb_queues, uint32_t ring_len);
+
+/**
+ * Make a memfd of a fixed size: sealed against shrinking, growing and further seals.
+ *
+ * @name        as seen in /proc
+ * @size        bytes, a multiple of the page size
+ * @huge_pages  2 MiB pages, all of them reserved
+ * Returns the descriptor or -errno; -ENOMEM when there are too few huge pages.
+ */
+int avpd_memfd_create(const char *name, uint64_t size, bool huge_pages);
 
 /**
  * Make a memory: memfd, size, seals against shrinking and growing. Nothing is mapped, and nothing
@@ -110,13 +128,14 @@ void avpd_mem_destroy(struct avpd_mem *mem);
 int avpd_mem_add_port(struct avpd_mem *mem, uint32_t nb_queues, uint32_t ring_len, uint32_t nb_bufs,
 		struct avpd_layout *layout, struct avp_err *err);
 
-/** Take slot and buffers back, and give their memory back to the system. */
+/** Take slot and buffers back. Pages of normal size that no other port uses go back to the system,
+ * huge pages when the memory is destroyed. */
 void avpd_mem_remove_port(struct avpd_mem *mem, const struct avpd_layout *layout);
 
 /** The memfd; stays the memory's. */
 int avpd_mem_fd(const struct avpd_mem *mem);
 uint64_t avpd_mem_size(const struct avpd_mem *mem);
-/** Bytes that the system has given to this memory so far (from fstat). */
+/** Bytes that the system has given to this memory so far (from fstat), or reserved for it. */
 uint64_t avpd_mem_used(const struct avpd_mem *mem);
 /** Bytes of a page of this memory. */
 uint32_t avpd_mem_page_size(const struct avpd_mem *mem);
