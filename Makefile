@@ -26,11 +26,14 @@ build-coverage := build-coverage$(suffix)
 sanitize := -Db_lundef=false -Doptimization=1
 setup-lists := build $(if $(findstring clang,$(compiler)),clang)
 
-# $(call configure,FOLDER,OPTIONS): once; later ninja does it when a meson.build changes. Another
-# DPDK than the one configured for shows as a newer note of its headers: forget what was found.
+# $(call configure,FOLDER,OPTIONS): once; later ninja does it when a meson.build changes, but not
+# when one appears. Another DPDK than the one configured for shows as a newer note of its headers:
+# forget what was found.
 define configure
 @test -f $(1)/build.ninja || meson setup $(1) $(2) $(MESON_ARGS)
 @test ! .setup/dpdk-driver-include -nt $(1)/build.ninja || meson configure $(1) --clearcache
+@test -z "$$(git ls-files -co '*meson.build' 2>/dev/null | xargs -I% find % -newer $(1)/build.ninja)" || \
+	touch meson.build
 endef
 
 # $(call build,FOLDER)
@@ -52,6 +55,7 @@ setup: ## install what building needs, get DPDK's driver headers
 .PHONY: demo
 demo: all ## a VM with two AVP ports carries traffic between two hosts
 	@devtools/setup vm
+	@devtools/setup-qemu-root
 	BUILD=$(BUILD) vm/demo
 
 .PHONY: test
@@ -62,6 +66,7 @@ test: all ## unit and port tests: no root, no huge pages, under a minute
 .PHONY: test-all
 test-all: all ## every test: adds netns, hostile, fuzz and vm
 	@devtools/setup test netns vm
+	@test "$$(id -u)" -ne 0 || devtools/setup-qemu-root
 	@$(call test,$(BUILD),unit port netns hostile fuzz vm)
 
 .PHONY: asan
