@@ -19,10 +19,7 @@
 #include "avp_log.h"
 #include "avp_loop.h"
 #include "avp_sock.h"
-
-#define VUSER_REGION_READ (1u << 0)
-#define VUSER_REGION_WRITE (1u << 1)
-#define VUSER_REGION_MMAP (1u << 2)
+#include "vuser_proto.h"
 
 /** A region; a PCI device's are: 0-5 BARs, 6 ROM, 7 config space, 8 VGA. size 0: absent. */
 struct vuser_region {
@@ -31,10 +28,6 @@ struct vuser_region {
 	int fd;          /* what to map when VUSER_REGION_MMAP; the owner's, sent as a copy */
 	uint64_t fd_off; /* where the region starts in it */
 };
-
-#define VUSER_IRQ_EVENTFD (1u << 0)
-#define VUSER_IRQ_MASKABLE (1u << 1)
-#define VUSER_IRQ_NORESIZE (1u << 3)
 
 /** An interrupt index; a PCI device's are: 0 INTx, 1 MSI, 2 MSI-X, 3 error, 4 request. */
 struct vuser_irq {
@@ -59,7 +52,12 @@ struct vuser_irq_set {
 	const uint8_t *data; /* NULL, or @count booleans: do it for those that are 1 */
 };
 
-/** The device's answers. 0 or -errno; -errno goes to the client as the reply's error. */
+/**
+ * The device's answers. 0 or -errno; -errno goes to the client as the reply's error.
+ *
+ * A callback may call vuser_server_disconnect(), but not vuser_server_destroy(). Eventfds are
+ * checked to be such, and have O_NONBLOCK set.
+ */
 struct vuser_server_ops {
 	void (*connected)(void *ctx);    /* a client has negotiated its version */
 	void (*disconnected)(void *ctx); /* and is gone; always paired */
@@ -73,6 +71,7 @@ struct vuser_server_ops {
 struct vuser_server_conf {
 	const char *path; /* copied */
 	struct avp_sock_perm perm;
+	uint32_t negotiate_ms; /* how long a client may take to say its version; 0: 2000 */
 	const struct vuser_region *regions; /* not copied; may change while no client is there */
 	uint32_t nb_regions;
 	const struct vuser_irq *irqs; /* not copied */
@@ -85,7 +84,7 @@ struct vuser_server_conf {
 struct vuser_server;
 
 /**
- * Listen on a socket and serve the device.
+ * Listen on a socket and serve the device. Context: the loop's thread (avp_loop_call()).
  *
  * @server  out: the server; valid until vuser_server_destroy()
  * Returns 0, or -errno with @err filled in: EADDRINUSE when another process serves that path.
@@ -93,10 +92,12 @@ struct vuser_server;
 int vuser_server_create(struct vuser_server **server, struct avp_loop *loop,
 		const struct vuser_server_conf *conf, struct avp_err *err);
 
-/** Close the connection (with the disconnected callback) and the socket; remove its file. */
+/** Close the connection (with the disconnected callback) and the socket; remove its file. Context:
+ * the loop's thread, but no callback of this server. NULL is allowed. */
 void vuser_server_destroy(struct vuser_server *server);
 
-/** Close the connection if there is one, as if the client had gone. */
+/** Close the connection if there is one, as if the client had gone. From a callback of the server:
+ * as soon as that has returned. */
 void vuser_server_disconnect(struct vuser_server *server);
 
 #endif /* VUSER_SERVER_H */
