@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * The table of all commands. Parser, help and completion read it; a new command is an entry here
+ * and a function in a cmd_*.c.
+ */
+
+#include <stddef.h>
+
+#include "ctl.h"
+
+#define NETWORK_KEYS                                                                               \
+	{"network", CTL_KIND_NAME, "NETWORK", "untagged network of an access port; empty: none"},  \
+			{"mode", CTL_KIND_STRING, "access|trunk",                                  \
+					"default: trunk when trunks or native is given"},          \
+			{"native", CTL_KIND_NAME, "NETWORK",                                       \
+					"untagged network of a trunk; empty: none"},               \
+			{"trunks", CTL_KIND_LIST, "NET,NET...", "tagged networks of a trunk"},     \
+			{"check_source_mac", CTL_KIND_SWITCH, "on|off",                            \
+					"only the port's own MAC may be a source; default on for " \
+					"avp"},                                                    \
+	{                                                                                          \
+		"fdb_max", CTL_KIND_NUMBER, "N", "MACs that may be learned at the port"            \
+	}
+
+static const struct ctl_key network_add_keys[] = {
+		{"vlan", CTL_KIND_NUMBER, "ID", "VLAN of the network, 1-4094"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_key port_add_keys[] = {
+		{"type", CTL_KIND_STRING, "avp|vdev|pci", "what the port is; default avp"},
+		{"device", CTL_KIND_STRING, "DEVICE", "DPDK device of a vdev or pci port"},
+		NETWORK_KEYS,
+		{"queues", CTL_KIND_NUMBER, "N", "avp: 1-8; vdev and pci: receive queues, 1-16"},
+		{"ring", CTL_KIND_NUMBER, "N", "avp: entries of a FIFO, a power of two, 64-4096"},
+		{"buffers", CTL_KIND_NUMBER, "N", "avp: packet buffers"},
+		{"mac", CTL_KIND_STRING, "MAC",
+				"avp: the card's address; default: from name and machine"},
+		{"mru", CTL_KIND_NUMBER, "BYTES", "avp: longest packet for the guest, up to 9238"},
+		{"mtu", CTL_KIND_NUMBER, "BYTES", "vdev and pci: set at the port, 68-9216"},
+		{"vlan_offload", CTL_KIND_SWITCH, "on|off", "avp: offer VLAN strip and insert"},
+		{"domain", CTL_KIND_STRING, "NAME",
+				"avp: share packet memory with ports of this domain"},
+		{"socket", CTL_KIND_STRING, "PATH",
+				"avp: vfio-user socket; default: beside the switch's"},
+		{"socket_mode", CTL_KIND_STRING, "MODE",
+				"avp: permissions of it, octal; default 0600"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_key port_set_keys[] = {
+		NETWORK_KEYS,
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_option port_show_options[] = {
+		[CTL_PORT_SHOW_QEMU] = {"--qemu", NULL, false,
+				"print QEMU's arguments that give a VM the port NAME"},
+		[CTL_PORT_SHOW_USER] = {"--user", NULL, false,
+				"print DPDK's argument that opens the port NAME without a VM"},
+		{NULL, NULL, false, NULL},
+};
+
+static const struct ctl_key fdb_keys[] = {
+		{"port", CTL_KIND_STRING, "PORT", "only entries of this port"},
+		{"network", CTL_KIND_STRING, "NETWORK", "only entries of this network"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_option stats_options[] = {
+		[CTL_STATS_WATCH] = {"--watch", "SECONDS", true,
+				"rates, again every SECONDS (default 1) until Ctrl-C"},
+		[CTL_STATS_COUNT] = {"--count", "N", false, "with --watch: end after N intervals"},
+		{NULL, NULL, false, NULL},
+};
+
+static const struct ctl_key capture_keys[] = {
+		{"count", CTL_KIND_NUMBER, "N", "end after N packets"},
+		{"snaplen", CTL_KIND_NUMBER, "BYTES", "keep this much of each packet, 64-65535"},
+		{NULL, 0, NULL, NULL},
+};
+
+const struct ctl_command ctl_commands[] = {
+		{"network", "add", "NAME", 1, 1, network_add_keys, NULL,
+				"add a network, a VLAN with a name", NULL, ctl_network_add},
+		{"network", "del", "NAME", 1, 1, NULL, NULL, "delete a network that no port uses",
+				NULL, ctl_network_del},
+		{"network", "show", "[NAME]", 0, 1, NULL, NULL, "list networks and their ports",
+				NULL, ctl_network_show},
+		{"port", "add", "NAME", 1, 1, port_add_keys, NULL, "add a port",
+				"Examples:\n"
+				"  avpctl port add p0 network=blue queues=2\n"
+				"  avpctl port add up0 type=vdev device=net_af_packet0,iface=eth1 "
+				"trunks=blue,red\n",
+				ctl_port_add},
+		{"port", "del", "NAME", 1, 1, NULL, NULL,
+				"delete a port; a VM at it loses the card", NULL, ctl_port_del},
+		{"port", "set", "NAME", 1, 1, port_set_keys, NULL, "change a port while it works",
+				NULL, ctl_port_set},
+		{"port", "show", "[NAME]", 0, 1, NULL, port_show_options,
+				"list ports, or show all of one",
+				"With --qemu and --user standard output is ready to be pasted; "
+				"hints are on\n"
+				"standard error. QEMU must be 10.1 or newer.\n",
+				ctl_port_show},
+		{"fdb", "show", "", 0, 0, fdb_keys, NULL,
+				"list the MAC addresses that the switch knows", NULL, ctl_fdb_show},
+		{"fdb", "flush", "", 0, 0, fdb_keys, NULL, "forget learned MAC addresses", NULL,
+				ctl_fdb_flush},
+		{"stats", NULL, "[PORT]", 0, 1, NULL, stats_options,
+				"show packets, bytes and drops", NULL, ctl_stats},
+		{"capture", NULL, "PORT FILE", 2, 2, capture_keys, NULL,
+				"write a port's packets to a pcapng file until Ctrl-C",
+				"The switch writes FILE, with its own rights; FILE must not exist "
+				"yet.\n",
+				ctl_capture},
+		{"version", NULL, "", 0, 0, NULL, NULL,
+				"show the version of avpctl and of the switch", NULL, ctl_version},
+		{NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
+};
