@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "args.h"
 #include "client.h"
+#include "complete.h"
 #include "ctl.h"
 #include "help.h"
 #include "output.h"
@@ -68,6 +70,10 @@ run_command(struct ctl *ctl, int argc, char **argv, bool help, struct ctl_error 
 	struct ctl_args args;
 	int used;
 
+	if (argc > 0 && strcmp(argv[0], CTL_COMPLETE_WORD) == 0) {
+		ctl_complete(ctl, argc - 1, argv + 1);
+		return CTL_DONE;
+	}
 	if (help && ctl_help(ctl->out, argc, argv))
 		return CTL_DONE;
 	status = ctl_args_command(argc, argv, &command, &used, err);

@@ -8,6 +8,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -432,6 +434,40 @@ class Errors(Cli):
         self.assertIn("standard output", done.stderr)
 
 
+class Completion(Cli):
+    """What bash offers, through the script that it loads."""
+
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../ctl/avpctl.bash")
+
+    def offers(self, line, answers=None):
+        with FakeSwitch(answers or {}) as switch:
+            done = subprocess.run(
+                ["bash", "-c", 'compopt() { :; }; . "$1"; COMP_LINE=$2; COMP_POINT=${#2}; _avpctl; '
+                 'printf "%s\\n" "${COMPREPLY[@]}"', "-", self.script,
+                 line.replace("avpctl", self.avpctl, 1)],
+                check=True, text=True, stdout=subprocess.PIPE, timeout=LIMIT_S,
+                env={**os.environ, "AVP_SWITCH_SOCKET": switch.path})
+        return done.stdout.split()
+
+    def test_words_of_commands(self):
+        self.assertEqual(self.offers("avpctl "),
+                         ["network", "port", "fdb", "stats", "capture", "version"])
+        self.assertEqual(self.offers("avpctl po"), ["port"])
+        self.assertEqual(self.offers("avpctl port s"), ["set", "show"])
+
+    def test_names_come_from_the_switch(self):
+        ports = {"port.show": [P0, UP0], "network.show": NETWORKS}
+        self.assertEqual(self.offers("avpctl port show ", ports), ["p0", "up0"])
+        self.assertEqual(self.offers("avpctl port del u", ports), ["up0"])
+        self.assertEqual(self.offers("avpctl port add p9 network=b", ports), ["blue"])
+        self.assertEqual(self.offers("avpctl port add ", ports), [])
+
+    def test_keys_and_their_choices(self):
+        self.assertEqual(self.offers("avpctl port add p0 vl"), ["vlan_offload="])
+        self.assertEqual(self.offers("avpctl port add p0 type="), ["avp", "vdev", "pci"])
+        self.assertEqual(self.offers("avpctl port show --q"), ["--qemu"])
+
+
 class Help(Cli):
     """--help."""
 
@@ -456,6 +492,39 @@ class Help(Cli):
         for words in ([], ["port"], ["port", "add"], ["port", "show"], ["stats"], ["capture"]):
             for line in self.help(*words).splitlines():
                 self.assertLessEqual(len(line), 90, line)
+
+
+class Documents(Help):
+    """Man page and docs/avpctl.md against the help."""
+
+    docs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs")
+
+    def names(self):
+        """All commands, keys and options that the help names."""
+        commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)\b", self.help(), re.M)
+        found = set(commands) - {"network", "port", "fdb"}
+        for command in commands:
+            found.update(re.findall(r"^  (\w+)=", self.help(*command.split()), re.M))
+            found.update(re.findall(r"(--[a-z]+)\b", self.help(*command.split())))
+        self.assertGreater(len(found), 30)
+        return found
+
+    def test_documents_name_every_command_key_and_option(self):
+        for file in ("avpctl.md", "man/avpctl.1"):
+            with open(os.path.join(self.docs, file), encoding="utf-8") as document:
+                content = document.read().replace("\\-", "-")
+            for name in sorted(self.names()):
+                with self.subTest(file=file, name=name):
+                    self.assertIn(name, content)
+
+    def test_man_pages_have_no_mistakes_of_form(self):
+        if shutil.which("groff") is None:
+            self.skipTest("no groff")
+        for page in sorted(os.listdir(os.path.join(self.docs, "man"))):
+            done = subprocess.run(["groff", "-ww", "-man", "-Tutf8", "-z",
+                                   os.path.join(self.docs, "man", page)], check=True, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertEqual(done.stdout, "", page)
 
 
 if __name__ == "__main__":
