@@ -13,7 +13,11 @@
  * device answer the guest's request, so a guest never sees FIFOs that are being rebuilt. A datapath
  * that does not answer in AVPD_DONE_TIMEOUT_MS makes the guest's request fail, nothing else.
  *
- * The datapath may queue packets while guest.running, and must not while it is not.
+ * Changes may come faster than a datapath takes them: then they are folded into one message, with
+ * the last epoch, and with @reset if any of them had it. Only an answer to the last epoch counts.
+ *
+ * The datapath may queue packets while guest.running, and must not while it is not. A guest that is
+ * asked to let go stays running until it does, or the time is over.
  */
 
 #ifndef AVPD_QUEUE_H
@@ -70,8 +74,12 @@ struct avpd_msg {
 			uint8_t reset;
 		} state;
 		struct {
-			int32_t result;     /* 0, -ETIMEDOUT: no acknowledge, moved all the same;
-					     * -EIO: the guest answered with an error */
+			int32_t result;     /* 0, also when there is no client to ask;
+					     * -ETIMEDOUT: no acknowledge, moved all the same;
+					     * -EIO: the guest answered with an error;
+					     * -ENOTCONN: client gone before it attached;
+					     * -EALREADY: under way, or nothing to do;
+					     * -ECANCELED: the other one was asked for */
 			uint32_t migration; /* enum avp_migration reached */
 		} migrated;
 		uint32_t timeout_ms;
