@@ -68,6 +68,11 @@ class Cli(unittest.TestCase):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT_S,
                               env=env)
 
+    def help(self, *words):
+        done = subprocess.run([self.avpctl, *words, "--help"], check=True, text=True,
+                              stdout=subprocess.PIPE)
+        return done.stdout
+
     def check(self, words, answers, status=0, out=None, err="", requests=None):
         """Run against these answers and compare everything."""
         with FakeSwitch(answers) as switch:
@@ -471,11 +476,6 @@ class Completion(Cli):
 class Help(Cli):
     """--help."""
 
-    def help(self, *words):
-        done = subprocess.run([self.avpctl, *words, "--help"], check=True, text=True,
-                              stdout=subprocess.PIPE)
-        return done.stdout
-
     def test_help_names_every_command(self):
         for line in ("network add NAME", "port show [NAME] [--qemu] [--user]",
                      "stats [PORT] [--watch [SECONDS]] [--count N]", "capture PORT FILE"):
@@ -494,7 +494,7 @@ class Help(Cli):
                 self.assertLessEqual(len(line), 90, line)
 
 
-class Documents(Help):
+class Documents(Cli):
     """Man page and docs/avpctl.md against the help."""
 
     docs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs")
