@@ -219,7 +219,7 @@ vuser_client_connect(struct vuser_client **out, const char *path, unsigned int t
 		return avp_err_set(err, ENOMEM, "%s: no memory", path);
 	client->timeout_ms = timeout_ms;
 	client->sock = -1;
-	vuser_rx_init(&client->rx);
+	vuser_rx_init(&client->rx, NULL);
 	client->msg = malloc(VUSER_MAX_MSG_SIZE);
 	int ret = 0;
 	if (client->msg == NULL) {

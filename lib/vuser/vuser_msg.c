@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "avp_sock.h"
 #include "vuser_msg.h"
 
 /* Room for exactly VUSER_MAX_FDS: the kernel closes those that do not fit and says so. */
@@ -20,8 +19,9 @@ union msg_control {
 };
 
 void
-vuser_rx_init(struct vuser_rx *rx)
+vuser_rx_init(struct vuser_rx *rx, struct vuser_reaper *reaper)
 {
+	rx->reaper = reaper;
 	rx->msg = rx->small;
 	rx->room = sizeof(rx->small);
 	rx->have = 0;
@@ -33,10 +33,10 @@ void
 vuser_rx_reset(struct vuser_rx *rx)
 {
 	for (uint32_t i = 0; i < rx->nb_fds; i++)
-		avp_sock_close(&rx->fds[i]);
+		vuser_reaper_close(rx->reaper, &rx->fds[i]);
 	if (rx->msg != rx->small)
 		free(rx->msg);
-	vuser_rx_init(rx);
+	vuser_rx_init(rx, rx->reaper);
 }
 
 int
@@ -71,7 +71,7 @@ rx_take_fds(struct vuser_rx *rx, struct msghdr *hdr)
 			if (rx->nb_fds < VUSER_MAX_FDS) {
 				rx->fds[rx->nb_fds++] = fd;
 			} else {
-				avp_sock_close(&fd);
+				vuser_reaper_close(rx->reaper, &fd);
 				rx->fds_lost = true;
 			}
 		}

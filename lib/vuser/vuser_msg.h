@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "vuser_proto.h"
+#include "vuser_reaper.h"
 
 /* Most descriptors in one message, both ways. QEMU takes 16 at most for a server's limit. */
 #define VUSER_MAX_FDS 16u
@@ -33,16 +34,17 @@
 
 /** A message under way. */
 struct vuser_rx {
-	uint8_t *msg;  /* small, or allocated */
-	uint32_t room; /* bytes at msg */
-	uint32_t have; /* bytes received */
+	struct vuser_reaper *reaper; /* closes descriptors; NULL: closed at once */
+	uint8_t *msg;                /* small, or allocated */
+	uint32_t room;               /* bytes at msg */
+	uint32_t have;               /* bytes received */
 	uint32_t nb_fds;
 	int fds[VUSER_MAX_FDS]; /* ours until somebody takes them and leaves -1 */
 	bool fds_lost;          /* more came than fit; they have been closed */
 	_Alignas(uint64_t) uint8_t small[VUSER_SMALL_MSG_SIZE];
 };
 
-void vuser_rx_init(struct vuser_rx *rx);
+void vuser_rx_init(struct vuser_rx *rx, struct vuser_reaper *reaper);
 
 /** Make ready for the next message: closes descriptors that nobody has taken. */
 void vuser_rx_reset(struct vuser_rx *rx);

@@ -10,6 +10,9 @@
  * gets an error reply and is closed. So neither a second client nor one that never speaks can keep
  * out or disturb another.
  *
+ * Descriptors: those that come with a message and that no callback takes are closed by a thread
+ * (vuser_reaper.h), and so are the sockets, since unread messages go with them.
+ *
  * Limits: a connection receives into memory of its own, 4 KiB or the size of the message, which is
  * bounded. While a reply does not fit into the socket nothing more is read from it, so there is
  * never more than one reply waiting. A wake-up does a bounded number of system calls; what is left
@@ -35,6 +38,7 @@
 #define SERVER_NEWCOMERS_MAX 8u
 #define SERVER_NEGOTIATE_MS 2000u
 #define SERVER_ACCEPT_PAUSE_MS 100u
+#define SERVER_HOLD_MS 5u
 
 /* Work per wake-up. */
 #define SERVER_ACCEPTS 4u
@@ -59,6 +63,7 @@ struct vuser_conn {
 	TAILQ_ENTRY(vuser_conn) next; /* newcomers and refused ones */
 	enum conn_state state;
 	bool gone;            /* must be closed as soon as nobody works on it */
+	bool held;            /* not read from until the reaper has room */
 	uint64_t deadline_ms; /* of newcomers and refused ones */
 	uint32_t skip;        /* bytes of an oversized message still to come */
 	struct vuser_rx rx;
@@ -76,7 +81,9 @@ struct vuser_server {
 	char *path;
 	struct avp_loop *loop;
 	struct avp_watch listener;
-	bool paused; /* not accepting: no descriptors left */
+	bool paused;  /* not accepting: no descriptors left, or no room to close them */
+	bool holding; /* some connection is held */
+	struct vuser_reaper *reaper;
 	struct avp_timer timer;
 	struct conn_list newcomers; /* oldest first */
 	uint32_t nb_newcomers;
@@ -126,6 +133,8 @@ server_set_timer(struct vuser_server *server)
 	}
 	if (server->paused && (delay_ms == 0 || delay_ms > SERVER_ACCEPT_PAUSE_MS))
 		delay_ms = SERVER_ACCEPT_PAUSE_MS;
+	if (server->holding && (delay_ms == 0 || delay_ms > SERVER_HOLD_MS))
+		delay_ms = SERVER_HOLD_MS;
 	avp_timer_set(&server->timer, delay_ms * 1000, 0);
 }
 
@@ -156,7 +165,9 @@ conn_close(struct vuser_conn *conn, const char *why)
 	else
 		conn_leave_newcomers(conn);
 	avp_watch_remove(server->loop, &conn->watch);
-	avp_sock_close(&conn->watch.fd);
+	/* the peer knows at once; what it had in flight is the reaper's */
+	shutdown(conn->watch.fd, SHUT_RDWR);
+	vuser_reaper_close(server->reaper, &conn->watch.fd);
 	vuser_rx_reset(&conn->rx);
 	free(conn->out);
 	free(conn);
@@ -413,17 +424,43 @@ conn_reason(int error)
 	}
 }
 
+/* Do not read from a connection until what it has sent before has been closed. */
+static int
+conn_hold(struct vuser_conn *conn)
+{
+	int ret = avp_watch_modify(conn->server->loop, &conn->watch, 0);
+
+	if (ret < 0)
+		return ret;
+	conn->held = true;
+	conn->server->holding = true;
+	server_set_timer(conn->server);
+	return 0;
+}
+
+static void
+conn_release(struct vuser_conn *conn)
+{
+	if (conn->held && avp_watch_modify(conn->server->loop, &conn->watch, EPOLLIN) == 0)
+		conn->held = false;
+}
+
 static void
 conn_ready(struct avp_watch *watch, uint32_t events)
 {
 	struct vuser_conn *conn = (struct vuser_conn *)watch;
 	static_assert(offsetof(struct vuser_conn, watch) == 0, "the cast above");
 
-	(void)events;
 	int ret = conn_flush(conn);
 	if (ret > 0 && conn->state == CONN_REFUSED)
 		ret = -ECONNREFUSED;
+	if (conn->held && (events & (EPOLLHUP | EPOLLERR)) != 0)
+		ret = -EPIPE;
 	for (uint32_t i = 0; i < SERVER_RECEIVES && ret > 0 && conn->out == NULL; i++) {
+		if (!vuser_reaper_has_room(conn->server->reaper)) {
+			ret = conn_hold(conn);
+			break;
+		}
 		ret = conn_receive(conn);
 		if (conn->gone)
 			ret = -ECANCELED;
@@ -442,7 +479,7 @@ server_add_newcomer(struct vuser_server *server, int fd)
 	conn->server = server;
 	conn->watch.fd = fd;
 	conn->watch.ready = conn_ready;
-	vuser_rx_init(&conn->rx);
+	vuser_rx_init(&conn->rx, server->reaper);
 	conn->deadline_ms = server_now_ms() + server->conf.negotiate_ms;
 	if (avp_watch_add(server->loop, &conn->watch, EPOLLIN) < 0)
 		goto err_free;
@@ -462,6 +499,13 @@ err_close:
 }
 
 static void
+server_pause(struct vuser_server *server)
+{
+	server->paused = avp_watch_modify(server->loop, &server->listener, 0) == 0;
+	server_set_timer(server);
+}
+
+static void
 server_accept(struct avp_watch *watch, uint32_t events)
 {
 	struct vuser_server *server = (struct vuser_server *)((char *)watch -
@@ -469,6 +513,10 @@ server_accept(struct avp_watch *watch, uint32_t events)
 
 	(void)events;
 	for (uint32_t i = 0; i < SERVER_ACCEPTS; i++) {
+		if (!vuser_reaper_has_room(server->reaper)) {
+			server_pause(server);
+			break;
+		}
 		int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd >= 0) {
@@ -479,8 +527,7 @@ server_accept(struct avp_watch *watch, uint32_t events)
 			/* the connection stays where it is, and would wake us for ever */
 			server_log(server, AVP_LOG_WARNING, "cannot accept clients for now: %s",
 					strerror(errno));
-			server->paused = avp_watch_modify(server->loop, watch, 0) == 0;
-			server_set_timer(server);
+			server_pause(server);
 		}
 		break;
 	}
@@ -498,6 +545,13 @@ server_timer(struct avp_timer *timer)
 		conn_close(conn, "did not negotiate in time");
 	if (server->paused)
 		server->paused = avp_watch_modify(server->loop, &server->listener, EPOLLIN) != 0;
+	if (server->holding && vuser_reaper_has_room(server->reaper)) {
+		server->holding = false;
+		if (server->client != NULL)
+			conn_release(server->client);
+		TAILQ_FOREACH (conn, &server->newcomers, next)
+			conn_release(conn);
+	}
 	server_set_timer(server);
 }
 
@@ -545,7 +599,8 @@ vuser_server_create(struct vuser_server **out, struct avp_loop *loop,
 		server->conf.negotiate_ms = SERVER_NEGOTIATE_MS;
 	server->path = strdup(conf->path);
 	server->reply = malloc(VUSER_MAX_MSG_SIZE);
-	if (server->path == NULL || server->reply == NULL) {
+	server->reaper = vuser_reaper_create();
+	if (server->path == NULL || server->reply == NULL || server->reaper == NULL) {
 		ret = avp_err_set(err, ENOMEM, "%s: no memory", conf->path);
 		goto err_free;
 	}
@@ -557,6 +612,7 @@ vuser_server_create(struct vuser_server **out, struct avp_loop *loop,
 	return 0;
 
 err_free:
+	vuser_reaper_destroy(server->reaper);
 	free(server->reply);
 	free(server->path);
 	free(server);
@@ -582,6 +638,7 @@ vuser_server_destroy(struct vuser_server *server)
 	avp_watch_remove(server->loop, &server->listener);
 	avp_sock_unlisten(&server->listener.fd, server->path);
 	avp_timer_fini(&server->timer);
+	vuser_reaper_destroy(server->reaper);
 	free(server->reply);
 	free(server->path);
 	free(server);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -263,6 +264,21 @@ vuser_fixture_count_fds(void)
 	return count - 3; /* ".", ".." and the folder itself */
 }
 
+bool
+vuser_fixture_wait_fds(int count)
+{
+	const struct timespec pause = {.tv_nsec = 200 * 1000};
+	int now = vuser_fixture_count_fds();
+
+	for (int i = 0; now != count && i < VUSER_FIXTURE_WAIT_MS * 5; i++) {
+		nanosleep(&pause, NULL);
+		now = vuser_fixture_count_fds();
+	}
+	if (now != count)
+		fprintf(stderr, "%d descriptors are open, not %d\n", now, count);
+	return now == count;
+}
+
 int
 vuser_raw_connect(const struct vuser_fixture *f)
 {
@@ -285,16 +301,32 @@ raw_wait(int sock, short events)
 bool
 vuser_raw_send(int sock, const void *data, size_t size, const int *fds, uint32_t nb_fds)
 {
-	const uint8_t *bytes = data;
-	size_t sent = 0;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * VUSER_RAW_MAX_FDS)] = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+	struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	while (sent < size) {
-		ssize_t len = vuser_tx_once(
-				sock, bytes + sent, size - sent, fds, sent == 0 ? nb_fds : 0);
+	if (nb_fds > VUSER_RAW_MAX_FDS)
+		abort();
+	if (nb_fds > 0) {
+		hdr.msg_control = control;
+		hdr.msg_controllen = CMSG_SPACE(sizeof(int) * nb_fds);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&hdr);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * nb_fds);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * nb_fds);
+	}
+	while (iov.iov_len > 0) {
+		ssize_t len = sendmsg(sock, &hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		if (len < 0 || (len == 0 && !raw_wait(sock, POLLOUT)))
+		if (len < 0 && (errno != EAGAIN || !raw_wait(sock, POLLOUT)))
 			return false;
-		sent += (size_t)len;
+		if (len <= 0)
+			continue;
+		iov.iov_base = (uint8_t *)iov.iov_base + len;
+		iov.iov_len -= (size_t)len;
+		hdr.msg_control = NULL;
+		hdr.msg_controllen = 0;
 	}
 	return true;
 }
@@ -325,7 +357,7 @@ vuser_raw_receive(int sock, struct vuser_raw_msg *msg)
 	struct vuser_hdr hdr = {.size = sizeof(hdr)};
 	int ret = 1;
 
-	vuser_rx_init(&rx);
+	vuser_rx_init(&rx, NULL);
 	while (ret >= 0 && rx.have < hdr.size) {
 		ret = vuser_rx_once(&rx, sock, hdr.size);
 		if (ret == 0 && !raw_wait(sock, POLLIN))

@@ -71,6 +71,9 @@ uint32_t vuser_fixture_count_vectors(struct vuser_fixture *f);
 /** Open descriptors of this process. */
 int vuser_fixture_count_fds(void);
 
+/** Wait until so many are open, with a limit: the server closes some in a thread. */
+bool vuser_fixture_wait_fds(int count);
+
 /** A message as received. */
 struct vuser_raw_msg {
 	struct vuser_hdr hdr;
@@ -82,6 +85,9 @@ struct vuser_raw_msg {
 
 /** A connected, blocking socket. */
 int vuser_raw_connect(const struct vuser_fixture *f);
+
+/** More than a server takes. */
+#define VUSER_RAW_MAX_FDS 64u
 
 /** Send bytes with descriptors. Returns false when the server has gone. */
 bool vuser_raw_send(int sock, const void *data, size_t size, const int *fds, uint32_t nb_fds);
