@@ -42,7 +42,7 @@ parse(const char *words, struct ctl_args *args, struct ctl_error *err)
 {
 	const struct ctl_command *command;
 	enum ctl_status status;
-	struct line line;
+	static struct line line; /* what was parsed points into it */
 	int used;
 
 	line_split(&line, words);
