@@ -55,7 +55,7 @@ setup: ## install what building needs, get DPDK's driver headers
 .PHONY: demo
 demo: all ## a VM with two AVP ports carries traffic between two hosts
 	@devtools/setup vm
-	@devtools/setup-qemu-root
+	@devtools/setup-vm
 	BUILD=$(BUILD) vm/demo
 
 .PHONY: test
@@ -66,7 +66,7 @@ test: all ## unit and port tests: no root, no huge pages, under a minute
 .PHONY: test-all
 test-all: all ## every test: adds netns, hostile, fuzz and vm
 	@devtools/setup test netns vm
-	@test "$$(id -u)" -ne 0 || devtools/setup-qemu-root
+	@test "$$(id -u)" -ne 0 || devtools/setup-vm
 	@$(call test,$(BUILD),unit port netns hostile fuzz vm)
 
 .PHONY: asan
