@@ -9,7 +9,10 @@
 #ifndef AVP_COMPAT_H
 #define AVP_COMPAT_H
 
+#include <pthread.h>
+
 #include <rte_common.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_telemetry.h>
 #include <rte_version.h>
@@ -44,5 +47,34 @@ struct eth_queue_stats;
 #else
 #define AVP_RX_QUEUE_COUNT_RET uint32_t
 #endif
+
+/*
+ * 23.11: threads that are no lcores are of DPDK's own kind. A thread's main function is
+ * AVP_THREAD_RET name(void *arg), and returns AVP_THREAD_DONE. The name has at most 15 characters.
+ * Returns 0 or -errno; end with pthread_join().
+ */
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+#include <rte_thread.h>
+#define AVP_THREAD_RET uint32_t
+#define AVP_THREAD_DONE 0
+#else
+#define AVP_THREAD_RET void *
+#define AVP_THREAD_DONE NULL
+#endif
+
+static inline int
+avp_compat_ctrl_thread(
+		pthread_t *thread, const char *name, AVP_THREAD_RET (*main)(void *), void *arg)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	rte_thread_t id = {0};
+	int ret = rte_thread_create_control(&id, name, main, arg);
+
+	*thread = (pthread_t)id.opaque_id;
+	return ret > 0 ? -ret : ret;
+#else
+	return rte_ctrl_thread_create(thread, name, NULL, main, arg);
+#endif
+}
 
 #endif /* AVP_COMPAT_H */

@@ -3,6 +3,9 @@
  *
  * What a bus hands to the guest driver's core: mapped BARs, register access, one interrupt. PCI
  * glue (net_avp) and vfio-user glue (net_avp_user) fill it in, and so can a test.
+ *
+ * The other way, a glue that learns that the device has gone says so with avpg_port_gone()
+ * (avpg_port.h).
  */
 
 #ifndef AVPG_HW_H
@@ -14,25 +17,29 @@
 struct avpg_hw;
 
 struct avpg_hw_ops {
-	/** Read or write a register of BAR 0. 0 or -errno (the device is gone). */
+	/** Read or write a register of BAR 0. 0 or -errno (the device is gone). Any thread. */
 	int (*read32)(struct avpg_hw *hw, uint32_t reg, uint32_t *value);
 	int (*write32)(struct avpg_hw *hw, uint32_t reg, uint32_t value);
-	/** Have @handler called, on DPDK's interrupt thread, when vector 0 is raised. 0 or -errno.
-	 */
+	/** Have @handler called, on DPDK's interrupt thread, when vector 0 is raised. It must not
+	 * block. 0 or -errno. */
 	int (*intr_enable)(struct avpg_hw *hw, void (*handler)(void *arg), void *arg);
-	/** No call is under way, and none will come, when this returns. */
+	/** No call is under way, and none will come, when this returns. Does nothing when not
+	 * enabled. */
 	void (*intr_disable)(struct avpg_hw *hw);
+	/** The port is closed: let go of the BARs and free @hw. */
+	void (*destroy)(struct avpg_hw *hw);
 };
 
 /** Embed it in the glue's own structure. */
 struct avpg_hw {
 	const struct avpg_hw_ops *ops;
-	void *mem;          /* BAR 2; NULL when the device has none */
-	size_t mem_size;    /* bytes */
-	const void *memmap; /* BAR 4; host-written, may change at attach */
-	size_t memmap_size; /* bytes */
-	const void *device; /* BAR 5; likewise */
-	size_t device_size; /* bytes */
+	void *mem;           /* BAR 2; NULL when the device has none */
+	size_t mem_size;     /* bytes */
+	const void *memmap;  /* BAR 4; host-written, may change at attach */
+	size_t memmap_size;  /* bytes */
+	const void *device;  /* BAR 5; likewise */
+	size_t device_size;  /* bytes */
+	uint32_t max_queues; /* that the user wants at most; 0 = as many as the device has */
 };
 
 #endif /* AVPG_HW_H */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Labels to pointers, and what the device says of itself. Everything in BARs 4 and 5 and in a
+ * descriptor is written by a host that this driver does not trust: it is fetched once, checked, and
+ * only the checked copy is used.
+ */
+
+#ifndef AVPG_ADDR_H
+#define AVPG_ADDR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <avp/avp_abi.h>
+#include <avp/avp_fifo.h>
+
+#include "avp_err.h"
+#include "avpg_hw.h"
+
+#define AVPG_FETCH_FN(name, type)                                                         \
+	static inline type name(const type *ptr)                                          \
+	{                                                                                 \
+		return atomic_load_explicit((_Atomic type *)(uintptr_t)(const void *)ptr, \
+				memory_order_relaxed);                                    \
+	}
+AVPG_FETCH_FN(avpg_fetch_u8, uint8_t)
+AVPG_FETCH_FN(avpg_fetch_u16, uint16_t)
+AVPG_FETCH_FN(avpg_fetch_u32, uint32_t)
+AVPG_FETCH_FN(avpg_fetch_i32, int32_t)
+AVPG_FETCH_FN(avpg_fetch_u64, uint64_t)
+
+/** Load a field of shared memory once: the host may change it at any time. */
+#define AVPG_FETCH(ptr)                            \
+	_Generic(*(ptr), uint8_t                   \
+			: avpg_fetch_u8, uint16_t  \
+			: avpg_fetch_u16, uint32_t \
+			: avpg_fetch_u32, int32_t  \
+			: avpg_fetch_i32, uint64_t \
+			: avpg_fetch_u64)(ptr)
+
+/** Fewest data bytes of a packet buffer with which this driver works. */
+#define AVPG_MIN_BUF_DATA_SIZE 64u
+
+/** BAR 2 and the labels of what lies in it; plain data, copied to each queue. */
+struct avpg_mem {
+	uint8_t *base;
+	uint64_t size;          /* bytes */
+	uint64_t bufs_va;       /* label of the start of the packet buffers */
+	uint64_t bufs_off;      /* and where in BAR 2 that is */
+	uint32_t buf_data_size; /* bytes */
+};
+
+/**
+ * Where a "virtual" label points.
+ *
+ * Returns NULL unless all of the @size bytes lie in BAR 2. Context: any, no side effects.
+ */
+static inline void *
+avpg_mem_at(const struct avpg_mem *mem, uint64_t va, uint64_t size)
+{
+	/* below the start of the buffers this wraps round, twice, and is right again */
+	uint64_t off = va - mem->bufs_va + mem->bufs_off;
+
+	if (__builtin_expect(off >= mem->size || size > mem->size - off, 0))
+		return NULL;
+	return mem->base + off;
+}
+
+/** The descriptor that a label names; NULL when outside BAR 2 or not aligned as the contract says.
+ */
+static inline struct avp_desc *
+avpg_desc_at(const struct avpg_mem *mem, uint64_t va)
+{
+	void *desc = avpg_mem_at(mem, va, sizeof(struct avp_desc));
+
+	if (__builtin_expect(((uintptr_t)desc & (sizeof(struct avp_desc) - 1)) != 0, 0))
+		return NULL;
+	return desc;
+}
+
+/** The FIFOs of one kind. */
+struct avpg_fifo_set {
+	struct avp_fifo *fifo[AVP_MAX_QUEUES];
+	uint32_t max_len; /* entries for which each has memory */
+};
+
+/** BARs 4 and 5, checked: all pointers are good for as long as BAR 2 is mapped. */
+struct avpg_info {
+	struct avpg_mem mem;
+	struct avpg_fifo_set tx;
+	struct avpg_fifo_set rx;
+	struct avpg_fifo_set alloc;
+	struct avpg_fifo_set free;
+	struct avpg_fifo_set req; /* one of each: fifo[0] */
+	struct avpg_fifo_set resp;
+	struct avp_request *ctrl_slot;
+	uint64_t ctrl_slot_va;
+	uint64_t device_id;
+	uint32_t version;      /* AVP_VERSION() */
+	uint32_t features;     /* AVP_FEATURE_* offered */
+	uint32_t max_rx_size;  /* bytes, AVP_MIN_PKT_SIZE..AVP_MAX_PKT_SIZE */
+	uint8_t min_rx_queues; /* 1..max_rx_queues */
+	uint8_t max_rx_queues; /* 1..AVP_MAX_QUEUES */
+	uint8_t min_tx_queues;
+	uint8_t max_tx_queues;
+	uint8_t mac[AVP_ETHER_ADDR_SIZE];
+	char name[AVP_NAME_SIZE]; /* terminated, printable */
+};
+
+/**
+ * Read and check what the device says of itself.
+ *
+ * @info  out; unchanged on error
+ * Returns 0, or -errno with @err filled in: -ENODEV when a BAR is missing or is no AVP device's,
+ * -ENOTSUP when its version is newer than ours, -EINVAL when it contradicts itself.
+ */
+int avpg_info_load(struct avpg_info *info, const struct avpg_hw *hw, struct avp_err *err);
+
+#endif /* AVPG_ADDR_H */

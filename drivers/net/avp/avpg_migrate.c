@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Detach and attach (contract, "Migration handshake"), in a thread of the port: it waits for the
+ * device's answers, which DPDK's interrupt thread may not.
+ *
+ * How it works
+ * The interrupt handler only wakes the thread. That reads which of the two is asked for. Detach
+ * closes the gates, so that no lcore touches the FIFOs any more, tells the device, and
+ * acknowledges. Attach reads everything that the device says of itself anew, since it may be
+ * another one, gives it the application's configuration, and opens the gates.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "avp_compat.h"
+#include "avpg_port.h"
+
+/* A register of a device whose server, or whose BAR, is not there reads so. */
+#define NOT_THERE 0xffffffffu
+
+static void
+on_interrupt(void *arg)
+{
+	struct avpg_port *port = arg;
+
+	sem_post(&port->wake);
+}
+
+static void
+acknowledge(struct avpg_port *port, enum avp_migration reached)
+{
+	if (port->hw->ops->write32(port->hw, AVP_REG_MIGRATION_ACK, reached) != 0)
+		AVPG_LOG(WARNING, "%s: acknowledge %d: the device is gone", port->name, reached);
+}
+
+/* Change the state, unless it is the final one. */
+static void
+state_set(struct avpg_port *port, enum avpg_state state)
+{
+	enum avpg_state old = avpg_port_state(port);
+
+	while (old != AVPG_GONE && !atomic_compare_exchange_weak(&port->state, &old, state))
+		;
+}
+
+static void
+detach(struct avpg_port *port)
+{
+	int ret = 0;
+
+	if (avpg_port_state(port) == AVPG_ATTACHED) {
+		ret = avpg_queues_close(port);
+		state_set(port, AVPG_DETACHED);
+		if (ret == 0)
+			ret = avpg_ctrl_shutdown(&port->ctrl);
+		atomic_fetch_add(&port->detaches, 1);
+	}
+	if (ret != 0)
+		AVPG_LOG(ERR, "%s: detach: %s", port->name, strerror(-ret));
+	else
+		AVPG_LOG(NOTICE, "%s: detached", port->name);
+	acknowledge(port, ret == 0 ? AVP_MIGRATION_DETACHED : AVP_MIGRATION_ERROR);
+	avpg_port_link_event(port);
+}
+
+/* Can the application's configuration go on with this device? */
+static int
+compatible(const struct avpg_port *port, const struct avpg_info *info)
+{
+	const struct rte_eth_dev_data *data = port->dev->data;
+
+	if (port->configured &&
+			(data->nb_rx_queues > info->max_rx_queues ||
+					data->nb_tx_queues > info->max_tx_queues)) {
+		AVPG_LOG(ERR, "%s: attach: %u rx and %u tx queues in use: the device has %u and %u",
+				port->name, data->nb_rx_queues, data->nb_tx_queues,
+				info->max_rx_queues, info->max_tx_queues);
+		return -ENOTSUP;
+	}
+	if (memcmp(info->mac, data->mac_addrs, sizeof(info->mac)) != 0)
+		AVPG_LOG(WARNING, "%s: attach: the device has another MAC address: keeping ours",
+				port->name);
+	return 0;
+}
+
+/* Take up what is there now instead of the device that we knew. */
+static int
+take_device(struct avpg_port *port)
+{
+	struct avp_err err = {0};
+	struct avpg_info info;
+	int ret = avpg_info_load(&info, port->hw, &err);
+
+	if (ret != 0) {
+		AVPG_LOG(ERR, "%s: attach: %s", port->name, err.msg);
+		return ret;
+	}
+	ret = compatible(port, &info);
+	if (ret != 0)
+		return ret;
+	memcpy(info.mac, port->dev->data->mac_addrs, sizeof(info.mac));
+	port->info = info;
+	port->told_mtu = 0;
+	ret = avpg_ctrl_open(&port->ctrl, &port->info);
+	if (ret != 0 || !port->configured)
+		return ret;
+	ret = avpg_port_configure(port);
+	return ret != 0 ? ret : avpg_queues_reload(port);
+}
+
+static void
+attach(struct avpg_port *port)
+{
+	int ret = avpg_queues_close(port);
+
+	if (ret == 0)
+		ret = take_device(port);
+	state_set(port, ret == 0 ? AVPG_ATTACHED : AVPG_FAILED);
+	atomic_fetch_add(ret == 0 ? &port->attaches : &port->attach_failures, 1);
+	if (ret == 0 && avpg_port_wants_link(port) && avpg_port_state(port) == AVPG_ATTACHED)
+		avpg_queues_open(port);
+	if (ret != 0)
+		AVPG_LOG(ERR, "%s: attach: %s", port->name, strerror(-ret));
+	else
+		AVPG_LOG(NOTICE, "%s: attached", port->name);
+	acknowledge(port, ret == 0 ? AVP_MIGRATION_ATTACHED : AVP_MIGRATION_ERROR);
+	avpg_port_link_event(port);
+}
+
+/* Look what the device wants; nothing, mostly. */
+static void
+serve(struct avpg_port *port)
+{
+	struct avpg_hw *hw = port->hw;
+	uint32_t pending, status;
+
+	if (hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) != 0 || pending == NOT_THERE ||
+			(pending & AVP_INTR_MIGRATION) == 0)
+		return;
+	if (hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0)
+		return;
+	pthread_mutex_lock(&port->ctl_lock);
+	if (avpg_port_state(port) != AVPG_GONE && status == AVP_MIGRATION_DETACHED)
+		detach(port);
+	else if (avpg_port_state(port) != AVPG_GONE && status == AVP_MIGRATION_ATTACHED)
+		attach(port);
+	pthread_mutex_unlock(&port->ctl_lock);
+}
+
+static AVP_THREAD_RET
+thread_main(void *arg)
+{
+	struct avpg_port *port = arg;
+
+	for (;;) {
+		while (sem_wait(&port->wake) != 0)
+			;
+		if (atomic_load(&port->thread_quit))
+			return AVP_THREAD_DONE;
+		serve(port);
+	}
+}
+
+int
+avpg_migrate_start(struct avpg_port *port, struct avp_err *err)
+{
+	struct avpg_hw *hw = port->hw;
+	char name[16];
+	int ret;
+
+	atomic_store(&port->thread_quit, false);
+	snprintf(name, sizeof(name), "avpg-%u", port->dev->data->port_id);
+	ret = avp_compat_ctrl_thread(&port->thread, name, thread_main, port);
+	if (ret != 0)
+		return avp_err_set(err, -ret, "no thread: %s", strerror(-ret));
+	port->thread_running = true;
+	ret = hw->ops->intr_enable(hw, on_interrupt, port);
+	if (ret != 0) {
+		avp_err_set(err, -ret, "interrupt: cannot be enabled: %s", strerror(-ret));
+		goto err_stop;
+	}
+	ret = hw->ops->write32(hw, AVP_REG_INTR_MASK, AVP_INTR_MASK_ALL);
+	if (ret != 0) {
+		avp_err_set(err, -ret, "interrupt mask: cannot be written: %s", strerror(-ret));
+		goto err_stop;
+	}
+	/* for what was asked before the interrupt was on */
+	sem_post(&port->wake);
+	return 0;
+
+err_stop:
+	avpg_migrate_stop(port);
+	return ret;
+}
+
+void
+avpg_migrate_stop(struct avpg_port *port)
+{
+	struct avpg_hw *hw = port->hw;
+
+	if (avpg_port_state(port) != AVPG_GONE)
+		hw->ops->write32(hw, AVP_REG_INTR_MASK, AVP_INTR_MASK_NONE);
+	hw->ops->intr_disable(hw);
+	if (!port->thread_running)
+		return;
+	atomic_store(&port->thread_quit, true);
+	atomic_store(&port->ctrl.cancelled, true);
+	sem_post(&port->wake);
+	pthread_join(port->thread, NULL);
+	port->thread_running = false;
+	atomic_store(&port->ctrl.cancelled, avpg_port_state(port) == AVPG_GONE);
+}

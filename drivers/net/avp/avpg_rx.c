@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Receive by copy: packets of the queue's rx FIFOs into mbufs, buffers back on the free FIFOs.
+ *
+ * How it works
+ * A burst serves all FIFOs of the queue, each time beginning with the next one. From one FIFO it
+ * looks at up to AVPG_BURST packets in four passes: prefetch the descriptors; fetch and check them
+ * (rx_pkt_fetch), prefetch the data; drop what is not for this station, and allocate mbufs for the
+ * rest; copy. Only then are the entries taken from the rx FIFO and the buffers given back: when
+ * mbufs run out, packets stay where they are. There is always room on the free FIFO, because no
+ * more packets are looked at than it has room for.
+ *
+ * The host may change descriptors and data at any time. What matters for memory safety is fetched
+ * once, in rx_pkt_fetch(), and used from the copy.
+ */
+
+#include <rte_branch_prediction.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include "avpg_port.h"
+
+/* A packet as checked: all of it lies in BAR 2. */
+struct rx_pkt {
+	uint64_t label; /* of the head, to give back */
+	const uint8_t *seg[AVP_MAX_SEGS];
+	uint16_t seg_len[AVP_MAX_SEGS];
+	uint16_t pkt_len;
+	uint16_t vlan_tci;
+	uint16_t nb_mbufs; /* that it takes */
+	uint8_t nb_segs;
+	uint8_t drop; /* enum avpg_rx_drop */
+	bool vlan;    /* the device has stripped a tag */
+};
+
+/* One segment. Returns its descriptor's next label, or sets pkt->drop. */
+static inline uint64_t
+rx_seg_fetch(const struct avpg_mem *mem, struct rx_pkt *pkt, const struct avp_desc *desc)
+{
+	uint16_t data_len = AVPG_FETCH(&desc->data_len);
+	const uint8_t *data = avpg_mem_at(mem, AVPG_FETCH(&desc->data_va), data_len);
+
+	if (unlikely(data == NULL))
+		pkt->drop = AVPG_RX_BAD_SEGMENT;
+	pkt->seg[pkt->nb_segs] = data;
+	pkt->seg_len[pkt->nb_segs] = data_len;
+	pkt->nb_segs++;
+	return AVPG_FETCH(&desc->next_va);
+}
+
+/* The segments after the first: as many as announced, then none. */
+static __rte_noinline void
+rx_chain_fetch(const struct avpg_mem *mem, struct rx_pkt *pkt, uint8_t nb_segs, uint64_t next_va)
+{
+	uint32_t sum = pkt->seg_len[0];
+
+	if (nb_segs == 0 || nb_segs > AVP_MAX_SEGS) {
+		pkt->drop = AVPG_RX_BAD_CHAIN;
+		return;
+	}
+	while (pkt->nb_segs < nb_segs && next_va != 0) {
+		const struct avp_desc *desc = avpg_desc_at(mem, next_va);
+
+		if (desc == NULL) {
+			pkt->drop = AVPG_RX_BAD_SEGMENT;
+			return;
+		}
+		next_va = rx_seg_fetch(mem, pkt, desc);
+		if (pkt->drop != AVPG_RX_OK)
+			return;
+		sum += pkt->seg_len[pkt->nb_segs - 1];
+	}
+	if (pkt->nb_segs != nb_segs || next_va != 0)
+		pkt->drop = AVPG_RX_BAD_CHAIN;
+	else if (sum != pkt->pkt_len)
+		pkt->drop = AVPG_RX_BAD_LEN;
+}
+
+/* The packet with label pkt->label: fetch all that matters, once, and check it. */
+static inline void
+rx_pkt_fetch(const struct avpg_rxq *q, struct rx_pkt *pkt)
+{
+	const struct avp_desc *desc = avpg_desc_at(&q->mem, pkt->label);
+	uint64_t next_va;
+	uint8_t nb_segs;
+
+	pkt->drop = AVPG_RX_OK;
+	pkt->nb_segs = 0;
+	if (unlikely(desc == NULL)) {
+		pkt->drop = AVPG_RX_BAD_LABEL;
+		return;
+	}
+	nb_segs = AVPG_FETCH(&desc->nb_segs);
+	pkt->pkt_len = AVPG_FETCH(&desc->pkt_len);
+	pkt->vlan = (AVPG_FETCH(&desc->ol_flags) & AVP_DESC_RX_VLAN) != 0;
+	pkt->vlan_tci = AVPG_FETCH(&desc->vlan_tci);
+	next_va = rx_seg_fetch(&q->mem, pkt, desc);
+	if (unlikely(pkt->drop != AVPG_RX_OK))
+		return;
+	if (unlikely(pkt->pkt_len < AVP_MIN_PKT_SIZE))
+		pkt->drop = AVPG_RX_TOO_SHORT;
+	else if (unlikely(pkt->pkt_len > q->max_rx_size))
+		pkt->drop = AVPG_RX_TOO_LONG;
+	else if (unlikely(nb_segs != 1 || next_va != 0))
+		rx_chain_fetch(&q->mem, pkt, nb_segs, next_va);
+	else if (unlikely(pkt->seg_len[0] != pkt->pkt_len))
+		pkt->drop = AVPG_RX_BAD_LEN;
+	if (likely(pkt->drop == AVPG_RX_OK))
+		rte_prefetch0(pkt->seg[0]);
+}
+
+/* Is it for us? The device knows nothing of addresses: own, broadcast, any group. */
+static inline bool
+rx_mac_accept(const struct avpg_rxq *q, const struct rx_pkt *pkt)
+{
+	struct rte_ether_addr dst;
+
+	/* with 14 bytes at least, a first segment of less than 6 is odd, not impossible */
+	if (unlikely(pkt->seg_len[0] < sizeof(dst)))
+		return true;
+	memcpy(&dst, pkt->seg[0], sizeof(dst));
+	return rte_is_multicast_ether_addr(&dst) || rte_is_same_ether_addr(&dst, &q->mac);
+}
+
+/* How many mbufs the packet takes. Sizes are such that this is a short loop, or none. */
+static inline uint16_t
+rx_nb_mbufs(const struct avpg_rxq *q, const struct rx_pkt *pkt)
+{
+	uint32_t left = pkt->pkt_len;
+	uint16_t nb = 1;
+
+	for (; unlikely(left > q->mbuf_room); left -= q->mbuf_room)
+		nb++;
+	return nb;
+}
+
+/*
+ * Allocate mbufs for as many of the @nb packets as possible, in one go.
+ *
+ * Returns the number of packets that can be taken, dropped ones included.
+ */
+static inline uint16_t
+rx_alloc(struct avpg_rxq *q, const struct rx_pkt *pkts, uint16_t nb, struct rte_mbuf **mbufs)
+{
+	while (nb > 0) {
+		uint32_t total = 0;
+		uint16_t i;
+
+		for (i = 0; i < nb && total + pkts[i].nb_mbufs <= AVPG_BURST_MBUFS; i++)
+			total += pkts[i].nb_mbufs;
+		nb = i;
+		if (total == 0 || likely(rte_pktmbuf_alloc_bulk(q->pool, mbufs, total) == 0))
+			return nb;
+		nb /= 2;
+	}
+	q->stats.no_mbuf++;
+	return 0;
+}
+
+/* Copy a packet of several segments, or larger than an mbuf. */
+static __rte_noinline void
+rx_copy_scattered(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf **mbufs)
+{
+	uint32_t left = pkt->pkt_len;
+	uint32_t seg = 0;
+	uint32_t seg_off = 0;
+
+	for (uint16_t i = 0; i < pkt->nb_mbufs; i++) {
+		struct rte_mbuf *m = mbufs[i];
+		uint32_t want = RTE_MIN(left, q->mbuf_room);
+		uint8_t *dst = rte_pktmbuf_mtod(m, uint8_t *);
+
+		m->data_len = (uint16_t)want;
+		m->next = i + 1 < pkt->nb_mbufs ? mbufs[i + 1] : NULL;
+		left -= want;
+		while (want > 0) {
+			uint32_t n = RTE_MIN(want, pkt->seg_len[seg] - seg_off);
+
+			rte_memcpy(dst, pkt->seg[seg] + seg_off, n);
+			dst += n;
+			seg_off += n;
+			want -= n;
+			if (seg_off == pkt->seg_len[seg]) {
+				seg++;
+				seg_off = 0;
+			}
+		}
+	}
+	mbufs[0]->nb_segs = pkt->nb_mbufs;
+}
+
+/* The device left the tag in; take it out of the copy. */
+static inline void
+rx_vlan_strip(struct rte_mbuf *m)
+{
+	if (m->data_len >= sizeof(struct rte_ether_hdr) + AVPG_VLAN_SIZE)
+		rte_vlan_strip(m);
+}
+
+/* Make an mbuf of a packet. */
+static inline struct rte_mbuf *
+rx_copy(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf **mbufs)
+{
+	struct rte_mbuf *m = mbufs[0];
+
+	m->port = q->port_id;
+	m->pkt_len = pkt->pkt_len;
+	if (likely(pkt->nb_segs == 1 && pkt->nb_mbufs == 1)) {
+		m->data_len = pkt->pkt_len;
+		rte_memcpy(rte_pktmbuf_mtod(m, void *), pkt->seg[0], pkt->pkt_len);
+	} else {
+		rx_copy_scattered(q, pkt, mbufs);
+	}
+	if (pkt->vlan) {
+		m->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+		m->vlan_tci = pkt->vlan_tci;
+	} else if (q->strip_by_copy) {
+		rx_vlan_strip(m);
+	}
+	return m;
+}
+
+/* Look at the next @nb packets of a FIFO: fetch, check, filter. */
+static inline void
+rx_look(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkts, uint16_t nb)
+{
+	bool all = atomic_load_explicit(&q->port->promiscuous, memory_order_relaxed);
+	uint16_t i;
+
+	for (i = 0; i < nb; i++) {
+		pkts[i].label = avp_fifo_at(&fifo->rx, i);
+		rte_prefetch0(avpg_mem_at(&q->mem, pkts[i].label, 1));
+	}
+	for (i = 0; i < nb; i++)
+		rx_pkt_fetch(q, &pkts[i]);
+	for (i = 0; i < nb; i++) {
+		if (likely(pkts[i].drop == AVPG_RX_OK) && !all && !rx_mac_accept(q, &pkts[i]))
+			pkts[i].drop = AVPG_RX_OTHER_MAC;
+		pkts[i].nb_mbufs =
+				likely(pkts[i].drop == AVPG_RX_OK) ? rx_nb_mbufs(q, &pkts[i]) : 0;
+	}
+}
+
+/* Packets that may be taken from a FIFO now, with room for their buffers on the free FIFO. */
+static inline uint16_t
+rx_fifo_ready(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, uint16_t want)
+{
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+	uint32_t avail = avp_fifo_avail(&fifo->rx, want, &fault);
+	uint32_t nb = 0;
+
+	if (avail > 0)
+		nb = RTE_MIN(RTE_MIN(avail, want), avp_fifo_room(&fifo->free, want, &fault));
+	if (unlikely(fault != AVP_FIFO_OK))
+		q->stats.fifo_faults++;
+	return (uint16_t)nb;
+}
+
+/* Receive up to @want <= AVPG_BURST packets from one FIFO; @taken: entries used, drops included. */
+static inline uint16_t
+rx_fifo_burst(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rte_mbuf **out, uint16_t want,
+		uint16_t *taken)
+{
+	struct rx_pkt pkts[AVPG_BURST];
+	struct rte_mbuf *mbufs[AVPG_BURST_MBUFS];
+	struct rte_mbuf **next = mbufs;
+	uint16_t nb = rx_fifo_ready(q, fifo, want);
+	uint16_t nb_out = 0;
+
+	*taken = 0;
+	if (nb == 0)
+		return 0;
+	rx_look(q, fifo, pkts, nb);
+	nb = rx_alloc(q, pkts, nb, mbufs);
+	if (unlikely(nb == 0))
+		return 0;
+	for (uint16_t i = 0; i < nb; i++) {
+		const struct rx_pkt *pkt = &pkts[i];
+
+		avp_fifo_set(&fifo->free, i, pkt->label);
+		if (unlikely(pkt->drop != AVPG_RX_OK)) {
+			q->stats.drop[pkt->drop]++;
+			continue;
+		}
+		out[nb_out] = rx_copy(q, pkt, next);
+		q->stats.bytes += out[nb_out]->pkt_len;
+		next += pkt->nb_mbufs;
+		nb_out++;
+	}
+	avp_fifo_put_done(&fifo->free, nb);
+	avp_fifo_get_done(&fifo->rx, nb);
+	q->stats.packets += nb_out;
+	*taken = nb;
+	return nb_out;
+}
+
+uint16_t
+avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct avpg_rxq *q = rxq;
+	/* bounded: a host that sends faster than we drop must not keep us here */
+	uint32_t visits = q->nb_fifos + nb_pkts / AVPG_BURST;
+	uint8_t idle = 0; /* FIFOs in a row that had nothing */
+	uint16_t nb = 0;
+	uint8_t fifo;
+
+	if (unlikely(!avpg_gate_enter(&q->gate)))
+		return 0;
+	fifo = q->next_fifo;
+	for (; nb < nb_pkts && idle < q->nb_fifos && visits > 0; visits--) {
+		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
+		uint16_t taken;
+
+		nb += rx_fifo_burst(q, &q->fifos[fifo], pkts + nb, want, &taken);
+		idle = taken == 0 ? idle + 1 : 0;
+		fifo = fifo + 1 < q->nb_fifos ? fifo + 1 : 0;
+	}
+	q->next_fifo = fifo;
+	avpg_gate_leave(&q->gate);
+	return nb;
+}

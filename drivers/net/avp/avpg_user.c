@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * net_avp_user: the guest driver for a process on the host, without a VM. It connects to an AVP
+ * port's vfio-user socket as QEMU would, maps the BARs, and hands them to the core.
+ *
+ * How it works
+ * Registers are read and written by messages, one at a time (client_lock). Vector 0 is an eventfd,
+ * and DPDK's interrupt thread watches it and the socket. When the server has closed the socket, or
+ * sends what nobody has asked for, the device is gone for good: the BARs stay mapped until the port
+ * is closed, since bursts may be under way.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <ethdev_vdev.h>
+#include <rte_interrupts.h>
+#include <rte_kvargs.h>
+
+#include "avp_sock.h"
+#include "avpg_port.h"
+#include "vuser_client.h"
+
+#define CLIENT_TIMEOUT_MS 1000 /* for the server to answer a message */
+#define REGION_CONFIG 7        /* vfio-user's number for PCI config space; BARs have their own */
+#define IRQ_MSIX 2             /* vfio-user's index */
+#define UNREGISTER_PAUSE_NS 100000
+
+#define ARG_SOCKET "socket"
+#define ARG_QUEUES "queues"
+
+static int avpg_user_logtype;
+#define USER_LOG(level, fmt, ...) rte_log(RTE_LOG_##level, avpg_user_logtype, fmt "\n", __VA_ARGS__)
+
+RTE_INIT(avpg_user_log_init)
+{
+	avpg_user_logtype =
+			rte_log_register_type_and_pick_level("pmd.net.avp_user", RTE_LOG_NOTICE);
+	if (avpg_user_logtype < 0)
+		avpg_user_logtype = RTE_LOGTYPE_EAL;
+}
+
+/* A file descriptor that DPDK's interrupt thread watches. */
+struct user_watch {
+	struct rte_intr_handle *handle;
+	rte_intr_callback_fn callback;
+	bool registered;
+};
+
+struct avpg_user {
+	struct avpg_hw hw;
+	struct vuser_client *client;
+	pthread_mutex_t client_lock;      /* client: one call at a time */
+	_Atomic(struct avpg_port *) port; /* NULL until there is one, and when it closes */
+	int irq_fd;
+	struct user_watch irq_watch;
+	struct user_watch sock_watch;
+	void (*irq_handler)(void *arg);
+	void *irq_arg;
+};
+
+/* What the user wrote. */
+struct user_args {
+	const char *name; /* of the device */
+	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	uint32_t queues; /* 0 = not given */
+};
+
+static struct avpg_user *
+user_of(struct avpg_hw *hw)
+{
+	return container_of(hw, struct avpg_user, hw);
+}
+
+/*
+ * Watches
+ */
+
+static int
+watch_start(struct user_watch *watch, int fd, rte_intr_callback_fn callback, void *arg)
+{
+	int ret;
+
+	watch->handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (watch->handle == NULL)
+		return -ENOMEM;
+	watch->callback = callback;
+	if (rte_intr_fd_set(watch->handle, fd) != 0 ||
+			rte_intr_type_set(watch->handle, RTE_INTR_HANDLE_EXT) != 0) {
+		ret = -EINVAL;
+		goto err_free;
+	}
+	ret = rte_intr_callback_register(watch->handle, callback, arg);
+	if (ret < 0)
+		goto err_free;
+	watch->registered = true;
+	return 0;
+
+err_free:
+	rte_intr_instance_free(watch->handle);
+	watch->handle = NULL;
+	return ret;
+}
+
+/* No callback is under way, and none will come, when this returns. */
+static void
+watch_stop(struct user_watch *watch, void *arg)
+{
+	if (!watch->registered)
+		return;
+	while (rte_intr_callback_unregister(watch->handle, watch->callback, arg) == -EAGAIN)
+		nanosleep(&(struct timespec){.tv_nsec = UNREGISTER_PAUSE_NS}, NULL);
+	rte_intr_instance_free(watch->handle);
+	watch->handle = NULL;
+	watch->registered = false;
+}
+
+static void
+user_gone(struct avpg_user *user)
+{
+	struct avpg_port *port = atomic_load(&user->port);
+
+	if (port != NULL)
+		avpg_port_gone(port);
+}
+
+/* Readable: the answer to a call that is under way, or the end. */
+static void
+on_socket(void *arg)
+{
+	struct avpg_user *user = arg;
+	uint8_t byte;
+	ssize_t len;
+	int error;
+
+	if (pthread_mutex_trylock(&user->client_lock) != 0)
+		return;
+	len = recv(vuser_client_fd(user->client), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	error = errno;
+	pthread_mutex_unlock(&user->client_lock);
+	if (len < 0 && (error == EAGAIN || error == EINTR))
+		return;
+	/* it stays readable from now on: look no more */
+	rte_intr_callback_unregister_pending(
+			user->sock_watch.handle, user->sock_watch.callback, user, NULL);
+	user_gone(user);
+}
+
+static void
+on_irq(void *arg)
+{
+	struct avpg_user *user = arg;
+	uint64_t count;
+
+	if (read(user->irq_fd, &count, sizeof(count)) == sizeof(count))
+		user->irq_handler(user->irq_arg);
+}
+
+/*
+ * struct avpg_hw_ops
+ */
+
+/* After a call that failed: was it the device that refused, or is the connection lost? */
+static void
+check_alive(struct avpg_user *user)
+{
+	uint32_t nb_regions, nb_irqs;
+
+	if (vuser_client_device(user->client, &nb_regions, &nb_irqs) != 0)
+		user_gone(user);
+}
+
+static int
+user_read32(struct avpg_hw *hw, uint32_t reg, uint32_t *value)
+{
+	struct avpg_user *user = user_of(hw);
+	int ret;
+
+	pthread_mutex_lock(&user->client_lock);
+	ret = vuser_client_read(user->client, AVP_BAR_MMIO, reg, value, sizeof(*value));
+	if (ret != 0)
+		check_alive(user);
+	pthread_mutex_unlock(&user->client_lock);
+	return ret;
+}
+
+static int
+user_write32(struct avpg_hw *hw, uint32_t reg, uint32_t value)
+{
+	struct avpg_user *user = user_of(hw);
+	int ret;
+
+	pthread_mutex_lock(&user->client_lock);
+	ret = vuser_client_write(user->client, AVP_BAR_MMIO, reg, &value, sizeof(value));
+	if (ret != 0)
+		check_alive(user);
+	pthread_mutex_unlock(&user->client_lock);
+	return ret;
+}
+
+static int
+user_set_vector(struct avpg_user *user, uint32_t count)
+{
+	int ret;
+
+	pthread_mutex_lock(&user->client_lock);
+	ret = vuser_client_set_irqs(
+			user->client, IRQ_MSIX, AVP_VECTOR_MIGRATION, count, &user->irq_fd);
+	pthread_mutex_unlock(&user->client_lock);
+	return ret;
+}
+
+static int
+user_intr_enable(struct avpg_hw *hw, void (*handler)(void *arg), void *arg)
+{
+	struct avpg_user *user = user_of(hw);
+	int ret;
+
+	user->irq_handler = handler;
+	user->irq_arg = arg;
+	user->irq_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (user->irq_fd < 0)
+		return -errno;
+	ret = watch_start(&user->irq_watch, user->irq_fd, on_irq, user);
+	if (ret != 0)
+		goto err_close;
+	ret = user_set_vector(user, 1);
+	if (ret != 0)
+		goto err_stop;
+	return 0;
+
+err_stop:
+	watch_stop(&user->irq_watch, user);
+err_close:
+	avp_sock_close(&user->irq_fd);
+	return ret;
+}
+
+static void
+user_intr_disable(struct avpg_hw *hw)
+{
+	struct avpg_user *user = user_of(hw);
+
+	if (user->irq_fd < 0)
+		return;
+	user_set_vector(user, 0);
+	watch_stop(&user->irq_watch, user);
+	avp_sock_close(&user->irq_fd);
+}
+
+static void
+unmap(const void *mem, size_t size)
+{
+	if (mem != NULL)
+		munmap((void *)(uintptr_t)mem, size);
+}
+
+static void
+user_destroy(struct avpg_hw *hw)
+{
+	struct avpg_user *user = user_of(hw);
+
+	atomic_store(&user->port, NULL);
+	watch_stop(&user->sock_watch, user);
+	vuser_client_destroy(user->client);
+	unmap(hw->mem, hw->mem_size);
+	unmap(hw->memmap, hw->memmap_size);
+	unmap(hw->device, hw->device_size);
+	pthread_mutex_destroy(&user->client_lock);
+	free(user);
+}
+
+static const struct avpg_hw_ops user_ops = {
+		.read32 = user_read32,
+		.write32 = user_write32,
+		.intr_enable = user_intr_enable,
+		.intr_disable = user_intr_disable,
+		.destroy = user_destroy,
+};
+
+/*
+ * Connecting
+ */
+
+/* Is there memory behind all of the region, and will it stay? A host that cuts it off kills us. */
+static int
+region_check(const char *socket, uint32_t index, const struct vuser_client_region *region,
+		struct avp_err *err)
+{
+	struct stat st;
+	int seals;
+
+	if (region->fd < 0 || region->size == 0)
+		return avp_err_set(err, ENODEV, "%s: BAR %u: cannot be mapped", socket, index);
+	if (fstat(region->fd, &st) != 0)
+		return avp_err_set(err, errno, "%s: BAR %u: %s", socket, index, strerror(errno));
+	if (region->size > SIZE_MAX / 2 || region->fd_off > SSIZE_MAX || st.st_size < 0 ||
+			region->fd_off + region->size > (uint64_t)st.st_size)
+		return avp_err_set(err, EINVAL, "%s: BAR %u: %llu bytes: its file has %lld", socket,
+				index, (unsigned long long)region->size, (long long)st.st_size);
+	seals = fcntl(region->fd, F_GET_SEALS);
+	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+		USER_LOG(WARNING, "%s: BAR %u: not sealed: the host can crash this process", socket,
+				index);
+	return 0;
+}
+
+static int
+region_map(struct avpg_user *user, const char *socket, uint32_t index, int prot, void **mem,
+		size_t *size, struct avp_err *err)
+{
+	struct vuser_client_region region;
+	int ret = vuser_client_region(user->client, index, &region);
+
+	if (ret != 0)
+		return avp_err_set(err, -ret, "%s: BAR %u: no description: %s", socket, index,
+				strerror(-ret));
+	ret = region_check(socket, index, &region, err);
+	if (ret != 0)
+		goto out_close;
+	*mem = mmap(NULL, region.size, prot, MAP_SHARED, region.fd, (off_t)region.fd_off);
+	if (*mem == MAP_FAILED) {
+		*mem = NULL;
+		ret = avp_err_set(err, errno, "%s: BAR %u: %llu bytes: cannot be mapped: %s",
+				socket, index, (unsigned long long)region.size, strerror(errno));
+		goto out_close;
+	}
+	*size = region.size;
+
+out_close:
+	avp_sock_close(&region.fd);
+	return ret;
+}
+
+/* A vfio-user socket may be of any device: is it one of ours? Then switch memory decoding on. */
+static int
+config_check(struct avpg_user *user, const char *socket, struct avp_err *err)
+{
+	enum { COMMAND = 4, SUBSYS = 0x2c };
+	const uint16_t command = 1 << 1 | 1 << 2; /* memory, bus master */
+	uint16_t id[2], subsys[2];
+	int ret = vuser_client_read(user->client, REGION_CONFIG, 0, id, sizeof(id));
+
+	if (ret == 0)
+		ret = vuser_client_read(
+				user->client, REGION_CONFIG, SUBSYS, subsys, sizeof(subsys));
+	if (ret != 0)
+		return avp_err_set(err, -ret, "%s: config space cannot be read: %s", socket,
+				strerror(-ret));
+	if (id[0] != AVP_PCI_VENDOR_ID || id[1] != AVP_PCI_DEVICE_ID ||
+			subsys[0] != AVP_PCI_SUBSYS_VENDOR_ID ||
+			subsys[1] != AVP_PCI_SUBSYS_DEVICE_ID)
+		return avp_err_set(err, ENODEV,
+				"%s: device %04x:%04x, subsystem %04x:%04x: not an AVP device",
+				socket, id[0], id[1], subsys[0], subsys[1]);
+	ret = vuser_client_write(user->client, REGION_CONFIG, COMMAND, &command, sizeof(command));
+	if (ret != 0)
+		return avp_err_set(err, -ret, "%s: config space cannot be written: %s", socket,
+				strerror(-ret));
+	return 0;
+}
+
+static int
+user_connect(struct avpg_user *user, const char *socket, struct avp_err *err)
+{
+	void *memmap = NULL;
+	void *device = NULL;
+	int ret = vuser_client_connect(&user->client, socket, CLIENT_TIMEOUT_MS, err);
+
+	if (ret != 0)
+		return ret;
+	ret = config_check(user, socket, err);
+	if (ret == 0)
+		ret = region_map(user, socket, AVP_BAR_MEMORY, PROT_READ | PROT_WRITE,
+				&user->hw.mem, &user->hw.mem_size, err);
+	if (ret == 0)
+		ret = region_map(user, socket, AVP_BAR_MEMMAP, PROT_READ, &memmap,
+				&user->hw.memmap_size, err);
+	if (ret == 0)
+		ret = region_map(user, socket, AVP_BAR_DEVICE, PROT_READ, &device,
+				&user->hw.device_size, err);
+	user->hw.memmap = memmap;
+	user->hw.device = device;
+	return ret;
+}
+
+static int
+user_create(struct avpg_user **out, const struct user_args *args, struct avp_err *err)
+{
+	struct avpg_user *user = calloc(1, sizeof(*user));
+	int ret;
+
+	if (user == NULL)
+		return avp_err_set(err, ENOMEM, "no memory");
+	user->hw.ops = &user_ops;
+	user->hw.max_queues = args->queues;
+	user->irq_fd = -1;
+	pthread_mutex_init(&user->client_lock, NULL);
+	ret = user_connect(user, args->socket, err);
+	if (ret != 0) {
+		user_destroy(&user->hw);
+		return ret;
+	}
+	*out = user;
+	return 0;
+}
+
+/*
+ * The vdev
+ */
+
+static int
+parse_queues(const char *value, struct user_args *args)
+{
+	unsigned long queues;
+	char *end;
+
+	errno = 0;
+	queues = strtoul(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || queues < 1 || queues > AVP_MAX_QUEUES) {
+		USER_LOG(ERR, "%s: " ARG_QUEUES "=%s: must be 1..%u", args->name, value,
+				AVP_MAX_QUEUES);
+		return -EINVAL;
+	}
+	args->queues = (uint32_t)queues;
+	return 0;
+}
+
+static int
+parse_arg(const char *key, const char *value, void *opaque)
+{
+	struct user_args *args = opaque;
+	size_t len = value == NULL ? 0 : strlen(value);
+
+	if (len == 0) {
+		USER_LOG(ERR, "%s: %s: needs a value", args->name, key);
+		return -EINVAL;
+	}
+	if (strcmp(key, ARG_QUEUES) == 0)
+		return parse_queues(value, args);
+	if (strcmp(key, ARG_SOCKET) != 0) {
+		USER_LOG(ERR,
+				"%s: %s=%s: not known: " ARG_SOCKET "=PATH and " ARG_QUEUES
+				"=N are%s",
+				args->name, key, value,
+				strcmp(key, "mac") == 0 ? "; the address is the host port's" : "");
+		return -EINVAL;
+	}
+	if (len >= sizeof(args->socket)) {
+		USER_LOG(ERR, "%s: " ARG_SOCKET "=%s: %zu characters: at most %zu", args->name,
+				value, len, sizeof(args->socket) - 1);
+		return -EINVAL;
+	}
+	memcpy(args->socket, value, len + 1);
+	return 0;
+}
+
+static int
+parse_args(const char *text, struct user_args *args)
+{
+	struct rte_kvargs *list = rte_kvargs_parse(text == NULL ? "" : text, NULL);
+	int ret;
+
+	if (list == NULL) {
+		USER_LOG(ERR, "%s: %s: not a list of key=value", args->name, text);
+		return -EINVAL;
+	}
+	ret = rte_kvargs_process(list, NULL, parse_arg, args);
+	rte_kvargs_free(list);
+	if (ret == 0 && args->socket[0] == '\0') {
+		USER_LOG(ERR, "%s: no " ARG_SOCKET "=PATH: which port to connect to?", args->name);
+		ret = -EINVAL;
+	}
+	return ret == 0 ? 0 : -EINVAL;
+}
+
+/* Make the ethdev and have the socket watched. On error @user is still the caller's. */
+static int
+ethdev_create(struct rte_vdev_device *vdev, struct avpg_user *user, struct avp_err *err)
+{
+	struct rte_eth_dev *dev = rte_eth_vdev_allocate(vdev, sizeof(struct avpg_port));
+	int ret;
+
+	if (dev == NULL)
+		return avp_err_set(err, ENOMEM, "no memory for a port, or its name is taken");
+	ret = avpg_ethdev_init(dev, &user->hw, err);
+	if (ret != 0)
+		goto err_release;
+	atomic_store(&user->port, dev->data->dev_private);
+	ret = watch_start(&user->sock_watch, vuser_client_fd(user->client), on_socket, user);
+	if (ret != 0)
+		USER_LOG(WARNING,
+				"%s: the socket is not watched: %s: that the host has gone will "
+				"not be noticed",
+				rte_vdev_device_name(vdev), strerror(-ret));
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+
+err_release:
+	rte_eth_dev_release_port(dev);
+	return ret;
+}
+
+static int
+avpg_user_probe(struct rte_vdev_device *vdev)
+{
+	struct user_args args = {.name = rte_vdev_device_name(vdev)};
+	struct avp_err err = {0};
+	struct avpg_user *user = NULL;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		USER_LOG(ERR, "%s: secondary processes cannot use this port", args.name);
+		return -ENOTSUP;
+	}
+	ret = parse_args(rte_vdev_device_args(vdev), &args);
+	if (ret != 0)
+		return ret;
+	ret = user_create(&user, &args, &err);
+	if (ret == 0) {
+		ret = ethdev_create(vdev, user, &err);
+		if (ret != 0)
+			user_destroy(&user->hw);
+	}
+	if (ret != 0)
+		USER_LOG(ERR, "%s: %s", args.name, err.msg);
+	return ret;
+}
+
+static int
+avpg_user_remove(struct rte_vdev_device *vdev)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+
+	if (dev == NULL)
+		return 0; /* closed before */
+	return rte_eth_dev_close(dev->data->port_id);
+}
+
+static struct rte_vdev_driver avpg_user_driver = {
+		.probe = avpg_user_probe,
+		.remove = avpg_user_remove,
+};
+
+RTE_PMD_REGISTER_VDEV(net_avp_user, avpg_user_driver);
+RTE_PMD_REGISTER_PARAM_STRING(net_avp_user, ARG_SOCKET "=<path> " ARG_QUEUES "=<1-8>");
