@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * The FDB; how it works is told in fdb.h.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_errno.h>
+#include <rte_hash.h>
+#include <rte_jhash.h>
+#include <rte_malloc.h>
+#include <rte_random.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_spinlock.h>
+
+#include "fdb.h"
+
+#define ENTRY_STATIC UINT32_C(0x10000) /* in fdb_entry.where, beside the port */
+
+struct fdb_entry {
+	uint64_t key;           /* fixed while published */
+	_Atomic uint32_t where; /* port, ENTRY_STATIC */
+	_Atomic uint32_t seen_s;
+	uint32_t free_next; /* while free: index of the next free entry; under lock */
+	bool in_use;        /* under lock */
+};
+
+struct fdb {
+	struct rte_hash *hash;
+	struct fdb_entry *entries;
+	uint32_t size; /* of entries: one more than there are keys */
+	uint32_t age_s;
+	uint32_t free_first; /* index; under lock */
+	rte_spinlock_t lock;
+	uint32_t *nb_learned; /* per port; written under lock */
+	_Atomic uint32_t now_s;
+};
+
+static uint16_t
+where_port(uint32_t where)
+{
+	return where & UINT16_MAX;
+}
+
+static bool
+where_is_static(uint32_t where)
+{
+	return (where & ENTRY_STATIC) != 0;
+}
+
+static uint32_t
+entry_where(const struct fdb_entry *entry)
+{
+	return atomic_load_explicit(&entry->where, memory_order_relaxed);
+}
+
+uint16_t
+fdb_entry_port(const struct fdb_entry *entry)
+{
+	return where_port(entry_where(entry));
+}
+
+/* Under lock. Called by rte_hash once no worker can hold the entry any more. */
+static void
+entry_free(void *ctx, void *data)
+{
+	struct fdb *fdb = ctx;
+	struct fdb_entry *entry = data;
+
+	entry->free_next = fdb->free_first;
+	fdb->free_first = entry - fdb->entries;
+}
+
+/* Under lock. There is one entry more than the hash has keys, so one is always left: when all keys
+ * are taken it is rte_hash that fails, after trying to reclaim what workers have let go of. */
+static struct fdb_entry *
+entry_alloc(struct fdb *fdb)
+{
+	struct fdb_entry *entry = &fdb->entries[fdb->free_first];
+
+	assert(fdb->free_first < fdb->size);
+	fdb->free_first = entry->free_next;
+	return entry;
+}
+
+int
+fdb_create(struct fdb **fdb_out, const struct fdb_conf *conf, struct avp_err *err)
+{
+	struct rte_hash_parameters params = {
+			.name = "avp_switch_fdb",
+			.entries = conf->size,
+			.key_len = sizeof(uint64_t),
+			.hash_func = rte_jhash,
+			.hash_func_init_val = rte_rand(),
+			.socket_id = conf->socket_id,
+			.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF |
+					RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+	struct rte_hash_rcu_config rcu = {.v = conf->rcu, .mode = RTE_HASH_QSBR_MODE_DQ};
+	struct fdb *fdb = rte_zmalloc_socket("fdb", sizeof(*fdb), 0, conf->socket_id);
+
+	if (fdb == NULL)
+		goto err_memory;
+	fdb->size = conf->size + 1;
+	fdb->age_s = conf->age_s;
+	rte_spinlock_init(&fdb->lock);
+	fdb->nb_learned = rte_zmalloc("fdb", UINT16_MAX * sizeof(*fdb->nb_learned), 0);
+	fdb->entries = rte_zmalloc_socket(
+			"fdb", fdb->size * sizeof(*fdb->entries), 0, conf->socket_id);
+	if (fdb->entries == NULL || fdb->nb_learned == NULL)
+		goto err_memory;
+	for (uint32_t i = 0; i < fdb->size; i++)
+		fdb->entries[i].free_next = i + 1;
+	fdb->hash = rte_hash_create(&params);
+	if (fdb->hash == NULL)
+		goto err_memory;
+	rcu.key_data_ptr = fdb;
+	rcu.free_key_data_func = entry_free;
+	if (rte_hash_rcu_qsbr_add(fdb->hash, &rcu) != 0)
+		goto err_memory;
+	*fdb_out = fdb;
+	return 0;
+
+err_memory:
+	fdb_destroy(fdb);
+	return avp_err_set(err, ENOMEM, "fdb_size=%u: not enough memory, see --memory", conf->size);
+}
+
+void
+fdb_destroy(struct fdb *fdb)
+{
+	if (fdb == NULL)
+		return;
+	rte_hash_free(fdb->hash);
+	rte_free(fdb->entries);
+	rte_free(fdb->nb_learned);
+	rte_free(fdb);
+}
+
+void
+fdb_lookup(const struct fdb *fdb, const uint64_t keys[], unsigned int nb,
+		struct fdb_entry *entries[])
+{
+	const void *key_ptrs[FDB_LOOKUP_MAX];
+	uint64_t hits = 0;
+
+	assert(nb <= FDB_LOOKUP_MAX);
+	if (nb == 0)
+		return;
+	for (unsigned int i = 0; i < nb; i++) {
+		key_ptrs[i] = &keys[i];
+		entries[i] = NULL;
+	}
+	rte_hash_lookup_bulk_data(fdb->hash, key_ptrs, nb, &hits, (void **)entries);
+}
+
+/* Under lock: fill in an entry, then publish its key. Returns 0 or -ENOSPC. */
+static int
+entry_add(struct fdb *fdb, uint64_t key, uint32_t where)
+{
+	struct fdb_entry *entry = entry_alloc(fdb);
+
+	entry->key = key;
+	entry->in_use = true;
+	atomic_store_explicit(&entry->where, where, memory_order_relaxed);
+	atomic_store_explicit(&entry->seen_s,
+			atomic_load_explicit(&fdb->now_s, memory_order_relaxed),
+			memory_order_relaxed);
+	/* Publishes with release, so that a worker that finds the key sees the entry filled in. */
+	if (rte_hash_add_key_data(fdb->hash, &key, entry) != 0) {
+		entry->in_use = false;
+		entry_free(fdb, entry);
+		return -ENOSPC;
+	}
+	if (!where_is_static(where))
+		fdb->nb_learned[where_port(where)]++;
+	return 0;
+}
+
+/* Under lock. */
+static void
+entry_del(struct fdb *fdb, struct fdb_entry *entry)
+{
+	uint32_t where = entry_where(entry);
+
+	if (!where_is_static(where))
+		fdb->nb_learned[where_port(where)]--;
+	entry->in_use = false;
+	rte_hash_del_key(fdb->hash, &entry->key);
+}
+
+/* Under lock. */
+static struct fdb_entry *
+entry_find(const struct fdb *fdb, uint64_t key)
+{
+	void *entry = NULL;
+
+	return rte_hash_lookup_data(fdb->hash, &key, &entry) >= 0 ? entry : NULL;
+}
+
+/* Under lock: what the worker saw may have changed since. */
+static enum fdb_learned
+learn_locked(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t max)
+{
+	struct fdb_entry *entry = entry_find(fdb, key);
+	uint32_t where = entry != NULL ? entry_where(entry) : 0;
+
+	if (entry != NULL && where_port(where) == port)
+		return FDB_LEARNED;
+	if (entry != NULL && where_is_static(where))
+		return FDB_STATIC;
+	if (fdb->nb_learned[port] >= max)
+		return FDB_REFUSED;
+	if (entry == NULL)
+		return entry_add(fdb, key, port) == 0 ? FDB_LEARNED : FDB_REFUSED;
+	fdb->nb_learned[where_port(where)]--;
+	fdb->nb_learned[port]++;
+	atomic_store_explicit(&entry->where, port, memory_order_relaxed);
+	atomic_store_explicit(&entry->seen_s,
+			atomic_load_explicit(&fdb->now_s, memory_order_relaxed),
+			memory_order_relaxed);
+	return FDB_LEARNED;
+}
+
+enum fdb_learned
+fdb_learn(struct fdb *fdb, struct fdb_entry *entry, uint64_t key, uint16_t port, uint32_t max)
+{
+	enum fdb_learned learned;
+
+	if (entry != NULL) {
+		uint32_t now_s = atomic_load_explicit(&fdb->now_s, memory_order_relaxed);
+		uint32_t where = entry_where(entry);
+
+		if (likely(where_port(where) == port)) {
+			if (atomic_load_explicit(&entry->seen_s, memory_order_relaxed) != now_s)
+				atomic_store_explicit(&entry->seen_s, now_s, memory_order_relaxed);
+			return FDB_LEARNED;
+		}
+		if (where_is_static(where))
+			return FDB_STATIC;
+	}
+	if (!rte_spinlock_trylock(&fdb->lock))
+		return FDB_BUSY;
+	learned = learn_locked(fdb, key, port, max);
+	rte_spinlock_unlock(&fdb->lock);
+	return learned;
+}
+
+int
+fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port)
+{
+	struct fdb_entry *entry;
+	int rc = 0;
+
+	rte_spinlock_lock(&fdb->lock);
+	entry = entry_find(fdb, key);
+	if (entry != NULL && where_is_static(entry_where(entry)))
+		rc = where_port(entry_where(entry)) == port ? 0 : -EEXIST;
+	else if (entry == NULL)
+		rc = entry_add(fdb, key, port | ENTRY_STATIC);
+	else {
+		fdb->nb_learned[where_port(entry_where(entry))]--;
+		atomic_store_explicit(&entry->where, port | ENTRY_STATIC, memory_order_relaxed);
+	}
+	rte_spinlock_unlock(&fdb->lock);
+	return rc;
+}
+
+void
+fdb_del_static(struct fdb *fdb, uint64_t key, uint16_t port)
+{
+	struct fdb_entry *entry;
+
+	rte_spinlock_lock(&fdb->lock);
+	entry = entry_find(fdb, key);
+	if (entry != NULL && entry_where(entry) == (port | ENTRY_STATIC))
+		entry_del(fdb, entry);
+	rte_spinlock_unlock(&fdb->lock);
+}
+
+uint32_t
+fdb_flush(struct fdb *fdb, uint16_t port, uint16_t vid)
+{
+	uint32_t nb = 0;
+
+	for (uint32_t i = 0; i < fdb->size; i++) {
+		struct fdb_entry *entry = &fdb->entries[i];
+		uint32_t where;
+
+		/* One entry at a time: workers that want to learn do not wait, they skip. */
+		rte_spinlock_lock(&fdb->lock);
+		where = entry_where(entry);
+		if (entry->in_use && !where_is_static(where) &&
+				(port == FDB_ANY || where_port(where) == port) &&
+				(vid == FDB_ANY || entry->key >> 48 == vid)) {
+			entry_del(fdb, entry);
+			nb++;
+		}
+		rte_spinlock_unlock(&fdb->lock);
+	}
+	return nb;
+}
+
+uint32_t
+fdb_age(struct fdb *fdb, uint32_t now_s)
+{
+	uint32_t nb = 0;
+
+	atomic_store_explicit(&fdb->now_s, now_s, memory_order_relaxed);
+	for (uint32_t i = 0; i < fdb->size; i++) {
+		struct fdb_entry *entry = &fdb->entries[i];
+		uint32_t idle_s;
+
+		rte_spinlock_lock(&fdb->lock);
+		idle_s = now_s - atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+		if (entry->in_use && !where_is_static(entry_where(entry)) && idle_s >= fdb->age_s) {
+			entry_del(fdb, entry);
+			nb++;
+		}
+		rte_spinlock_unlock(&fdb->lock);
+	}
+	return nb;
+}
+
+void
+fdb_walk(struct fdb *fdb, void (*fn)(const struct fdb_info *info, void *ctx), void *ctx)
+{
+	uint32_t now_s = atomic_load_explicit(&fdb->now_s, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < fdb->size; i++) {
+		struct fdb_entry *entry = &fdb->entries[i];
+		struct fdb_info info;
+		bool in_use;
+
+		rte_spinlock_lock(&fdb->lock);
+		in_use = entry->in_use;
+		if (in_use) {
+			uint32_t where = entry_where(entry);
+
+			memcpy(info.mac, &entry->key, sizeof(info.mac));
+			info.vid = entry->key >> 48;
+			info.port = where_port(where);
+			info.is_static = where_is_static(where);
+			info.age_s = now_s -
+					atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+		}
+		rte_spinlock_unlock(&fdb->lock);
+		if (in_use)
+			fn(&info, ctx);
+	}
+}

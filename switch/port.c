@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Ports: their life, and the views made of them.
+ *
+ * How it works: every change makes a new view of all ports and publishes it (lcore_publish() waits
+ * until no worker uses the old one). Removing a port takes two steps: first a view that no longer
+ * polls it, so that nothing more is learned from it; then its MACs are forgotten and a view
+ * without it is published; only then is the device closed.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+
+#include "fdb.h"
+#include "lcore.h"
+#include "port.h"
+#include "sw_log.h"
+
+SW_LOG_TOPIC(port);
+
+static void
+fill_dp_port(const struct sw *sw, const struct port *port, struct dp_port *dp)
+{
+	*dp = (struct dp_port){
+			.id = port->id,
+			.domain = port->domain_id,
+			.nb_txq = port->nb_txq,
+			.shares_txq = port->nb_txq < sw->conf.workers,
+			.guest_writable = port->type == PORT_TYPE_AVP,
+			.check_source_mac = port->rules.check_source_mac,
+			.tx_vlan_insert = (port->tx_offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0,
+			.tx_multi_segs = (port->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0,
+			.tx_max_len = port->tx_max_len,
+			.fdb_max = port->rules.fdb_max,
+			.mac = fdb_mac(port->mac),
+			.vlan = port->rules.vlan,
+			.state = port->state,
+	};
+}
+
+/* Spread the rx queues over the workers, the next to whoever has fewest. */
+static void
+share_out(const struct sw *sw, struct dp_view *view, const struct dp_port *dp, uint16_t nb_rxq)
+{
+	for (uint16_t q = 0; q < nb_rxq; q++) {
+		struct dp_share *least = &view->shares[0];
+
+		for (unsigned int w = 1; w < sw->conf.workers; w++)
+			if (view->shares[w].nb_rxqs < least->nb_rxqs)
+				least = &view->shares[w];
+		if (least->nb_rxqs == RTE_DIM(least->rxqs))
+			return;
+		least->rxqs[least->nb_rxqs++] = (struct dp_rxq){.port = dp, .queue = q};
+	}
+}
+
+/* Make a view of all ports and let the workers use it. @unpolled: a port on its way out. */
+static int
+publish(struct sw *sw, const struct port *unpolled, struct avp_err *err)
+{
+	struct dp_view *view = calloc(1, sizeof(*view));
+
+	if (view == NULL)
+		return avp_err_set(err, ENOMEM, "not enough memory for %zu bytes", sizeof(*view));
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
+		struct dp_port *dp = &view->ports[view->nb_ports];
+		const struct port *port = sw->ports[id];
+
+		if (port == NULL)
+			continue;
+		fill_dp_port(sw, port, dp);
+		view->by_id[id] = dp;
+		view->nb_ports++;
+		if (port != unpolled)
+			share_out(sw, view, dp, port->nb_rxq);
+	}
+	free(lcore_publish(sw->lcores, view));
+	return 0;
+}
+
+static bool
+is_member(const struct vlan_rules *rules, uint16_t vid)
+{
+	return rules != NULL && vlan_is_member(rules, vid);
+}
+
+/* Remove the static entries for VLANs that are in @old and not in @kept (each may be NULL). */
+static void
+del_static(struct sw *sw, const struct port *port, const struct vlan_rules *old,
+		const struct vlan_rules *kept)
+{
+	if (port->type != PORT_TYPE_AVP)
+		return;
+	for (uint16_t vid = 1; vid <= VLAN_ID_MAX; vid++)
+		if (is_member(old, vid) && !is_member(kept, vid))
+			fdb_del_static(sw->fdb, fdb_key(fdb_mac(port->mac), vid), port->id);
+}
+
+/* Add static entries for VLANs that are in @rules and not in @old. All or none. */
+static int
+add_static(struct sw *sw, const struct port *port, const struct vlan_rules *rules,
+		const struct vlan_rules *old, struct avp_err *err)
+{
+	if (port->type != PORT_TYPE_AVP)
+		return 0;
+	for (uint16_t vid = 1; vid <= VLAN_ID_MAX; vid++) {
+		int rc;
+
+		if (!is_member(rules, vid) || is_member(old, vid))
+			continue;
+		rc = fdb_add_static(sw->fdb, fdb_key(fdb_mac(port->mac), vid), port->id);
+		if (rc == 0)
+			continue;
+		del_static(sw, port, rules, old);
+		return rc == -EEXIST
+				? avp_err_set(err, EEXIST,
+						  "%s: mac=" RTE_ETHER_ADDR_PRT_FMT
+						  ": another port of network %s has it",
+						  port->name,
+						  RTE_ETHER_ADDR_BYTES(
+								  (const struct rte_ether_addr *)
+										  port->mac),
+						  network_name(&sw->networks, vid))
+				: avp_err_set(err, -rc, "%s: fdb_size=%u: the FDB is full",
+						  port->name, (unsigned int)sw->conf.fdb_size);
+	}
+	return 0;
+}
+
+struct port *
+port_find(const struct sw *sw, const char *name, struct avp_err *err)
+{
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++)
+		if (sw->ports[id] != NULL && strcmp(sw->ports[id]->name, name) == 0)
+			return sw->ports[id];
+	avp_err_set(err, ENOENT, "%s: no such port", name);
+	return NULL;
+}
+
+bool
+port_uses_vlan(const struct port *port, uint16_t vid)
+{
+	return vlan_is_member(&port->rules.vlan, vid);
+}
+
+/* The number of a domain: that of a port that is in it, or a free one. */
+static uint16_t
+find_domain(const struct sw *sw, const char *domain)
+{
+	bool used[RTE_MAX_ETHPORTS + 2] = {false};
+	uint16_t free_id = 1;
+
+	if (domain[0] == '\0')
+		return 0;
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
+		const struct port *port = sw->ports[id];
+
+		if (port == NULL)
+			continue;
+		if (strcmp(port->domain, domain) == 0)
+			return port->domain_id;
+		used[port->domain_id] = true;
+	}
+	while (used[free_id])
+		free_id++;
+	return free_id;
+}
+
+static void
+port_free(struct port *port)
+{
+	if (port->state != NULL)
+		rte_free(port->state);
+	free(port);
+}
+
+static struct port *
+port_new(const struct sw *sw, const struct port_params *params)
+{
+	struct port *port = calloc(1, sizeof(*port));
+
+	if (port == NULL)
+		return NULL;
+	memcpy(port->name, params->name, sizeof(port->name));
+	memcpy(port->domain, params->domain, sizeof(port->domain));
+	port->domain_id = find_domain(sw, port->domain);
+	port->type = strcmp(params->type, "avp") == 0      ? PORT_TYPE_AVP
+			: strcmp(params->type, "pci") == 0 ? PORT_TYPE_PCI
+							   : PORT_TYPE_VDEV;
+	memcpy(port->device, params->device, sizeof(params->device));
+	port->state = rte_zmalloc("port", sizeof(*port->state), RTE_CACHE_LINE_SIZE);
+	if (port->state == NULL) {
+		port_free(port);
+		return NULL;
+	}
+	for (unsigned int i = 0; i < DP_MAX_QUEUES; i++)
+		rte_spinlock_init(&port->state->tx_locks[i]);
+	return port;
+}
+
+/* Let the workers see an opened port. */
+static int
+port_enter(struct sw *sw, struct port *port, struct avp_err *err)
+{
+	int rc = add_static(sw, port, &port->rules.vlan, NULL, err);
+
+	if (rc != 0)
+		return rc;
+	sw->ports[port->id] = port;
+	atomic_store_explicit(
+			&port->state->link_up, port_ethdev_has_link(port), memory_order_relaxed);
+	rc = publish(sw, NULL, err);
+	if (rc != 0) {
+		sw->ports[port->id] = NULL;
+		del_static(sw, port, &port->rules.vlan, NULL);
+	}
+	return rc;
+}
+
+int
+port_add(struct sw *sw, const struct port_params *params, struct port **port_out,
+		struct avp_err *err)
+{
+	bool is_avp = strcmp(params->type, "avp") == 0;
+	struct port_rules rules;
+	struct port *port;
+	int rc;
+
+	if (port_find(sw, params->name, NULL) != NULL)
+		return avp_err_set(err, EEXIST, "%s: there is a port of this name", params->name);
+	rc = port_rules_make(sw, params, NULL, is_avp, &rules, err);
+	if (rc != 0)
+		return rc;
+	port = port_new(sw, params);
+	if (port == NULL)
+		return avp_err_set(err, ENOMEM, "%s: not enough memory", params->name);
+	port->rules = rules;
+	if (is_avp)
+		rc = port_avp_device(sw, port, params, err);
+	if (rc != 0)
+		goto err_free;
+	rc = port_ethdev_open(sw, port, params, err);
+	if (rc != 0)
+		goto err_free;
+	rc = port_enter(sw, port, err);
+	if (rc != 0)
+		goto err_close;
+	SW_LOG(NOTICE, "%s: added: %s", port->name, port->device);
+	if (port_out != NULL)
+		*port_out = port;
+	return 0;
+
+err_close:
+	port_ethdev_close(port);
+err_free:
+	port_free(port);
+	return rc;
+}
+
+int
+port_set(struct sw *sw, struct port *port, const struct port_params *params, struct avp_err *err)
+{
+	struct port_rules old = port->rules;
+	struct port_rules rules;
+	int rc = port_rules_make(sw, params, &old, port->type == PORT_TYPE_AVP, &rules, err);
+
+	if (rc != 0)
+		return rc;
+	rc = add_static(sw, port, &rules.vlan, &old.vlan, err);
+	if (rc != 0)
+		return rc;
+	port->rules = rules;
+	rc = publish(sw, NULL, err);
+	if (rc != 0) {
+		port->rules = old;
+		del_static(sw, port, &rules.vlan, &old.vlan);
+		return rc;
+	}
+	del_static(sw, port, &old.vlan, &rules.vlan);
+	for (uint16_t vid = 1; vid <= VLAN_ID_MAX; vid++)
+		if (is_member(&old.vlan, vid) && !is_member(&rules.vlan, vid))
+			fdb_flush(sw->fdb, port->id, vid);
+	SW_LOG(INFO, "%s: changed", port->name);
+	return 0;
+}
+
+void
+port_del(struct sw *sw, struct port *port)
+{
+	struct avp_err err;
+
+	port_capture_stop(sw, port, NULL);
+	while (publish(sw, port, &err) != 0)
+		SW_LOG(ERR, "%s: waiting to delete: %s", port->name, err.msg);
+	fdb_flush(sw->fdb, port->id, FDB_ANY);
+	del_static(sw, port, &port->rules.vlan, NULL);
+	sw->ports[port->id] = NULL;
+	while (publish(sw, NULL, &err) != 0)
+		SW_LOG(ERR, "%s: waiting to delete: %s", port->name, err.msg);
+	port_ethdev_close(port);
+	SW_LOG(NOTICE, "%s: deleted", port->name);
+	port_free(port);
+}
+
+void
+port_del_all(struct sw *sw)
+{
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++)
+		if (sw->ports[id] != NULL)
+			port_del(sw, sw->ports[id]);
+	if (sw->lcores != NULL)
+		free(lcore_publish(sw->lcores, NULL));
+}
+
+void
+port_poll_links(struct sw *sw)
+{
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
+		struct port *port = sw->ports[id];
+		bool up;
+
+		if (port == NULL)
+			continue;
+		up = port_ethdev_has_link(port);
+		if (atomic_exchange_explicit(&port->state->link_up, up, memory_order_relaxed) == up)
+			continue;
+		SW_LOG(NOTICE, "%s: link %s", port->name, up ? "up" : "down");
+		if (!up)
+			fdb_flush(sw->fdb, id, FDB_ANY);
+	}
+}
