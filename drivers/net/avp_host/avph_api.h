@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+/* The driver is built with all else hidden. */
+#pragma GCC visibility push(default)
+
 struct rte_mempool;
 
 /**
@@ -68,6 +71,8 @@ int rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
  */
 int rte_avp_host_detach(uint16_t port_id, uint32_t timeout_ms);
 int rte_avp_host_attach(uint16_t port_id, uint32_t timeout_ms);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

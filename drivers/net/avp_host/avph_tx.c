@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Host transmit: mbufs go to the guest's rx FIFOs, and what it has returned on its free FIFOs is
+ * freed.
+ *
+ * How it works
+ * A packet all of whose buffers lie in the port's memory, used by nobody else, is passed by
+ * pointer: its head's label goes on the FIFO, and the mbufs are kept until the guest returns the
+ * label. Any other packet is copied into buffers of the port's own pool, 2048 bytes each. Either
+ * way a struct avpd_pkt describes it, and one function writes the descriptors from that.
+ *
+ * A packet that cannot be placed now (FIFO full, pool empty) ends the burst: it and those behind it
+ * stay the application's. A packet that never can be is dropped and counted.
+ */
+
+#include <string.h>
+
+#include <rte_mbuf.h>
+#include <rte_memcpy.h>
+#include <rte_mempool.h>
+#include <rte_prefetch.h>
+
+#include "avph_hash.h"
+#include "avph_port.h"
+#include "avph_vlan.h"
+
+/* How far ahead the buffers of packets are fetched. */
+#define PREFETCH_AHEAD 4u
+
+/* What happened to a packet. */
+enum tx_result {
+	TX_GIVEN,   /* the guest has it */
+	TX_DROPPED, /* freed and counted */
+	TX_BLOCKED, /* not now */
+};
+
+/* Fixed mbufs of the port's pool, got in bulk for the copies of one burst. */
+struct tx_stash {
+	struct rte_mbuf *mbufs[AVPH_BURST];
+	uint32_t nb;
+};
+
+struct tx_sum {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t copied;
+};
+
+/* What is done about VLAN tags of a packet on its way to the guest. */
+struct tx_vlan {
+	uint16_t ol_flags; /* AVP_DESC_RX_VLAN, or 0 */
+	uint16_t tci;
+	bool insert; /* tci into the data */
+	bool remove; /* the tag in the data, which is tci */
+};
+
+static inline void
+tx_count(struct avph_tx_queue *queue, enum avph_tx_counter counter, uint64_t n)
+{
+	avph_count(&queue->stats.count[counter], n);
+}
+
+static inline void
+tx_count_fault(struct avph_tx_queue *queue, enum avph_tx_counter first, enum avp_fifo_fault fault)
+{
+	if (unlikely(fault != AVP_FIFO_OK))
+		tx_count(queue, (enum avph_tx_counter)(first + fault - 1), 1);
+}
+
+/*
+ * Returned buffers
+ */
+
+/* How many mbufs of a packet that the guest had are others' than the port's own? */
+static inline uint32_t
+tx_nb_ptr(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
+{
+	uint32_t nb = 0;
+
+	for (; mbuf != NULL; mbuf = mbuf->next)
+		nb += mbuf->pool != queue->fixed_pool;
+	return nb;
+}
+
+/* Check up to AVPH_BURST labels that the guest has returned, and free what they name. */
+static inline uint32_t
+tx_reap_chunk(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t nb)
+{
+	struct avph_mem *mem = queue->mem;
+	struct rte_mbuf *mbufs[AVPH_BURST];
+	uint32_t nb_good = 0;
+
+	for (uint32_t i = 0; i < nb; i++) {
+		uint32_t idx;
+		const enum avpd_check check = avpd_check_buf(&mem->bufs, mem->owners, lane->owner,
+				avp_fifo_at(&lane->free, i), &idx);
+
+		if (unlikely(check != AVPD_CHECK_OK)) {
+			tx_count(queue, (enum avph_tx_counter)(AVPH_TX_FREE_FIRST + check - 1), 1);
+			continue;
+		}
+		avph_owner_set(mem->owners, idx, AVPH_OWNER_HOST);
+		mbufs[nb_good] = mem->mbufs[idx];
+		rte_prefetch0(mbufs[nb_good]);
+		nb_good++;
+	}
+	avp_fifo_get_done(&lane->free, nb);
+	lane->nb_held -= nb_good;
+	for (uint32_t i = 0; i < nb_good && lane->nb_ptr > 0; i++)
+		lane->nb_ptr -= tx_nb_ptr(queue, mbufs[i]);
+	rte_pktmbuf_free_bulk(mbufs, nb_good);
+	return nb_good;
+}
+
+/* Take back all that the guest has returned on a lane; at most a FIFO full. */
+static uint32_t
+tx_reap_lane(struct avph_tx_queue *queue, struct avph_tx_lane *lane)
+{
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+	uint32_t avail = avp_fifo_avail(&lane->free, lane->free.len, &fault);
+	uint32_t nb_good = 0;
+
+	tx_count_fault(queue, AVPH_TX_FREE_FIFO_FAULT, fault);
+	while (avail > 0) {
+		const uint32_t nb = RTE_MIN(avail, AVPH_BURST);
+
+		nb_good += tx_reap_chunk(queue, lane, nb);
+		avail -= nb;
+	}
+	return nb_good;
+}
+
+/*
+ * VLAN
+ */
+
+static inline struct tx_vlan
+tx_vlan(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
+{
+	struct tx_vlan vlan = {0};
+
+	if (mbuf->ol_flags & RTE_MBUF_F_TX_VLAN) {
+		vlan.tci = mbuf->vlan_tci;
+		vlan.insert = !queue->vlan;
+		vlan.ol_flags = queue->vlan ? AVP_DESC_RX_VLAN : 0;
+	} else if (queue->vlan && avph_vlan_tagged(mbuf, &vlan.tci)) {
+		vlan.remove = true;
+		vlan.ol_flags = AVP_DESC_RX_VLAN;
+	}
+	return vlan;
+}
+
+/* Bytes of packet that the guest will see. */
+static inline uint32_t
+tx_vlan_len(const struct tx_vlan *vlan, uint32_t pkt_len)
+{
+	if (vlan->insert)
+		return pkt_len + AVPH_VLAN_SIZE;
+	return vlan->remove ? pkt_len - AVPH_VLAN_SIZE : pkt_len;
+}
+
+/* Change the tag in place. */
+static inline void
+tx_vlan_apply(const struct tx_vlan *vlan, struct rte_mbuf *mbuf)
+{
+	if (unlikely(vlan->insert))
+		avph_vlan_insert(mbuf, vlan->tci);
+	else if (unlikely(vlan->remove))
+		avph_vlan_remove(mbuf);
+}
+
+/*
+ * By pointer
+ */
+
+/* Describe a packet that can be passed as it is; false: it must be copied. */
+static inline bool
+tx_describe(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf, struct avpd_pkt *pkt)
+{
+	const struct avpd_bufs *bufs = &queue->mem->bufs;
+	uint32_t nb = 0;
+	uint32_t len = 0;
+
+	/* the guest's simple path takes no chains */
+	if (mbuf->nb_segs > (queue->chains ? AVP_MAX_SEGS : 1))
+		return false;
+	for (; mbuf != NULL && nb < AVP_MAX_SEGS; mbuf = mbuf->next) {
+		struct avpd_seg *seg = &pkt->seg[nb++];
+
+		if (!avph_buf_is_sole(bufs, mbuf, &seg->buf_idx))
+			return false;
+		seg->data_off = (uint16_t)(mbuf->data_off + sizeof(struct avp_desc));
+		seg->data_len = mbuf->data_len;
+		len += mbuf->data_len;
+	}
+	pkt->nb_segs = (uint8_t)nb;
+	pkt->pkt_len = len;
+	return mbuf == NULL;
+}
+
+/* The packet's mbufs become the guest's. */
+static inline void
+tx_give(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct avpd_pkt *pkt,
+		struct rte_mbuf *mbuf)
+{
+	struct avph_mem *mem = queue->mem;
+	const uint32_t head = pkt->seg[0].buf_idx;
+
+	RTE_ASSERT(avph_owner_get(mem->owners, head) == AVPH_OWNER_HOST);
+	avpd_desc_write_pkt(&mem->bufs, pkt);
+	mem->mbufs[head] = mbuf;
+	avph_owner_set(mem->owners, head, lane->owner);
+	avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, head));
+	if (unlikely(pkt->nb_segs > 1))
+		tx_count(queue, AVPH_TX_CHAINS, 1);
+}
+
+static inline bool
+tx_by_pointer(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
+		const struct tx_vlan *vlan)
+{
+	struct avpd_pkt pkt;
+	uint32_t nb_ptr;
+
+	if (!tx_describe(queue, mbuf, &pkt) || pkt.pkt_len != mbuf->pkt_len)
+		return false;
+	if (unlikely(vlan->insert && !avph_vlan_has_room(mbuf)))
+		return false;
+	nb_ptr = tx_nb_ptr(queue, mbuf);
+	if (unlikely(lane->nb_ptr + nb_ptr > lane->max_ptr))
+		return false;
+	if (unlikely(vlan->insert || vlan->remove)) {
+		tx_vlan_apply(vlan, mbuf);
+		pkt.seg[0].data_off = (uint16_t)(mbuf->data_off + sizeof(struct avp_desc));
+		pkt.seg[0].data_len = mbuf->data_len;
+		pkt.pkt_len = mbuf->pkt_len;
+	}
+	pkt.ol_flags = vlan->ol_flags;
+	pkt.vlan_tci = vlan->ol_flags != 0 ? vlan->tci : 0;
+	lane->nb_ptr += nb_ptr;
+	tx_give(queue, lane, &pkt, mbuf);
+	return true;
+}
+
+/*
+ * By copy
+ */
+
+/* Have at least @nb mbufs in the stash. @more: how many the burst may still need. */
+static inline bool
+tx_stash_fill(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct tx_stash *stash,
+		uint32_t nb, uint32_t more)
+{
+	struct rte_mempool *pool = queue->fixed_pool;
+	const uint32_t bulk = RTE_MIN(RTE_MAX(nb, more), AVPH_BURST) - stash->nb;
+
+	if (likely(stash->nb >= nb))
+		return true;
+	if (likely(rte_mempool_get_bulk(pool, (void **)&stash->mbufs[stash->nb], bulk) == 0)) {
+		stash->nb += bulk;
+		return true;
+	}
+	/* the rest may be waiting on the free FIFO */
+	tx_reap_lane(queue, lane);
+	if (rte_mempool_get_bulk(pool, (void **)&stash->mbufs[stash->nb], nb - stash->nb) == 0) {
+		stash->nb = nb;
+		return true;
+	}
+	return false;
+}
+
+static inline void
+tx_stash_empty(struct avph_tx_queue *queue, struct tx_stash *stash)
+{
+	if (unlikely(stash->nb > 0))
+		rte_mempool_put_bulk(queue->fixed_pool, (void **)stash->mbufs, stash->nb);
+}
+
+/* Copies bytes of an mbuf chain into a chain of fixed mbufs. */
+struct tx_copy {
+	struct avpd_pkt *pkt;
+	struct rte_mbuf *head;
+	struct rte_mbuf *last;
+	struct tx_stash *stash;
+	const struct avpd_bufs *bufs;
+	uint32_t room; /* in last */
+};
+
+/* Append an empty buffer. */
+static inline void
+copy_add_buf(struct tx_copy *copy)
+{
+	struct rte_mbuf *mbuf = copy->stash->mbufs[--copy->stash->nb];
+	struct avpd_pkt *pkt = copy->pkt;
+	struct avpd_seg *seg = &pkt->seg[pkt->nb_segs++];
+
+	avph_buf_of_mbuf(copy->bufs, mbuf, &seg->buf_idx);
+	seg->data_off = (uint16_t)copy->bufs->data_off;
+	seg->data_len = 0;
+	copy->room = copy->bufs->data_size;
+	if (copy->head == NULL) {
+		copy->head = mbuf;
+	} else {
+		copy->last->next = mbuf;
+		copy->head->nb_segs++;
+	}
+	copy->last = mbuf;
+}
+
+static inline void
+copy_bytes(struct tx_copy *copy, const uint8_t *data, uint32_t size)
+{
+	while (size > 0) {
+		struct avpd_seg *seg;
+		uint8_t *to;
+		uint32_t nb;
+
+		if (copy->room == 0)
+			copy_add_buf(copy);
+		seg = &copy->pkt->seg[copy->pkt->nb_segs - 1];
+		nb = RTE_MIN(size, copy->room);
+		to = (uint8_t *)avpd_buf_ptr(copy->bufs, seg->buf_idx) + seg->data_off +
+				seg->data_len;
+		rte_memcpy(to, data, nb);
+		seg->data_len = (uint16_t)(seg->data_len + nb);
+		copy->room -= nb;
+		copy->pkt->pkt_len += nb;
+		data += nb;
+		size -= nb;
+	}
+}
+
+/* Copy the addresses, and the tag if one is to be put in. Returns the bytes of the packet that are
+ * dealt with, a tag that is to be left out included. */
+static inline uint32_t
+copy_with_vlan(struct tx_copy *copy, const struct rte_mbuf *mbuf, const struct tx_vlan *vlan)
+{
+	uint8_t head[AVPH_MACS_SIZE + AVPH_VLAN_SIZE];
+	const uint8_t *macs = rte_pktmbuf_read(mbuf, 0, AVPH_MACS_SIZE, head);
+
+	if (macs != head)
+		memcpy(head, macs, AVPH_MACS_SIZE);
+	if (vlan->insert)
+		avph_vlan_write(head, vlan->tci);
+	copy_bytes(copy, head, vlan->insert ? sizeof(head) : AVPH_MACS_SIZE);
+	return vlan->remove ? sizeof(head) : AVPH_MACS_SIZE;
+}
+
+/* Copy a packet; @len bytes of it will be seen by the guest. */
+static inline bool
+tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct rte_mbuf *mbuf,
+		const struct tx_vlan *vlan, uint32_t len, struct tx_stash *stash, uint32_t more)
+{
+	struct avpd_pkt pkt = {.ol_flags = vlan->ol_flags};
+	struct tx_copy copy = {.pkt = &pkt, .stash = stash, .bufs = &queue->mem->bufs};
+	uint32_t skip = 0;
+	uint32_t left = mbuf->pkt_len;
+
+	/* data_size is 2048, a power of two: no division here */
+	if (unlikely(!tx_stash_fill(queue, lane, stash,
+			    (len + AVPD_BUF_DATA_SIZE - 1) / AVPD_BUF_DATA_SIZE, more)))
+		return false;
+	pkt.vlan_tci = vlan->ol_flags != 0 ? vlan->tci : 0;
+	if (unlikely(vlan->insert || vlan->remove)) {
+		skip = copy_with_vlan(&copy, mbuf, vlan);
+		left -= skip;
+	}
+	for (; mbuf != NULL && left > 0; mbuf = mbuf->next) {
+		const uint32_t from = RTE_MIN(skip, (uint32_t)mbuf->data_len);
+		const uint32_t nb = RTE_MIN(mbuf->data_len - from, left);
+
+		copy_bytes(&copy, rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, from), nb);
+		skip -= from;
+		left -= nb;
+	}
+	tx_give(queue, lane, &pkt, copy.head);
+	return true;
+}
+
+/*
+ * Bursts
+ */
+
+/* Give one packet to the guest. @more: packets of the burst from this one on. */
+static inline enum tx_result
+tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
+		struct tx_stash *stash, uint32_t more, struct tx_sum *sum)
+{
+	struct tx_vlan vlan;
+	uint32_t len = mbuf->pkt_len;
+
+	if (unlikely(lane->nb_put == lane->room)) {
+		tx_count(queue, AVPH_TX_FIFO_FULL, 1);
+		return TX_BLOCKED;
+	}
+	if (unlikely(len < AVP_MIN_PKT_SIZE)) {
+		tx_count(queue, AVPH_TX_DROP_TOO_SHORT, 1);
+		rte_pktmbuf_free(mbuf);
+		return TX_DROPPED;
+	}
+	vlan = tx_vlan(queue, mbuf);
+	len = tx_vlan_len(&vlan, len);
+	if (unlikely(len > queue->max_pkt)) {
+		tx_count(queue, AVPH_TX_DROP_TOO_LONG, 1);
+		rte_pktmbuf_free(mbuf);
+		return TX_DROPPED;
+	}
+	if (!tx_by_pointer(queue, lane, mbuf, &vlan)) {
+		if (unlikely(!tx_by_copy(queue, lane, mbuf, &vlan, len, stash, more))) {
+			tx_count(queue, AVPH_TX_POOL_EMPTY, 1);
+			return TX_BLOCKED;
+		}
+		rte_pktmbuf_free(mbuf);
+		sum->copied++;
+	}
+	lane->nb_held++;
+	sum->packets++;
+	sum->bytes += len;
+	return TX_GIVEN;
+}
+
+/* See what the lane can take in this burst. */
+static inline void
+tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t nb_pkts)
+{
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+
+	if (lane->nb_held >= lane->reap_at || nb_pkts == 0)
+		tx_reap_lane(queue, lane);
+	lane->room = avp_fifo_room(&lane->rx, nb_pkts, &fault);
+	lane->nb_put = 0;
+	tx_count_fault(queue, AVPH_TX_RX_FIFO_FAULT, fault);
+}
+
+static inline void
+tx_lane_end(struct avph_tx_lane *lane)
+{
+	if (lane->nb_put > 0)
+		avp_fifo_put_done(&lane->rx, lane->nb_put);
+}
+
+/* The burst, for a queue with one lane or with @several. */
+static inline uint16_t
+tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool several)
+{
+	const uint16_t nb_lanes = several ? queue->nb_lanes : 1;
+	struct avph_tx_lane *lane = queue->lanes[0];
+	struct tx_stash stash;
+	struct tx_sum sum = {0};
+	uint16_t i;
+
+	stash.nb = 0;
+	for (i = 0; i < nb_lanes; i++)
+		tx_lane_begin(queue, queue->lanes[i], nb_pkts);
+	for (i = 0; i < RTE_MIN(nb_pkts, PREFETCH_AHEAD); i++)
+		avph_buf_prefetch_desc(pkts[i]);
+	for (i = 0; i < nb_pkts; i++) {
+		if (i + PREFETCH_AHEAD < nb_pkts)
+			avph_buf_prefetch_desc(pkts[i + PREFETCH_AHEAD]);
+		if (several)
+			lane = queue->lanes[avph_hash_choose(avph_hash(pkts[i]), nb_lanes)];
+		if (tx_one(queue, lane, pkts[i], &stash, nb_pkts - i, &sum) == TX_BLOCKED)
+			break;
+	}
+	for (uint16_t n = 0; n < nb_lanes; n++)
+		tx_lane_end(queue->lanes[n]);
+	tx_stash_empty(queue, &stash);
+	tx_count(queue, AVPH_TX_PACKETS, sum.packets);
+	tx_count(queue, AVPH_TX_BYTES, sum.bytes);
+	tx_count(queue, AVPH_TX_COPIED, sum.copied);
+	tx_count(queue, AVPH_TX_BY_POINTER, sum.packets - sum.copied);
+	return i;
+}
+
+uint16_t
+avph_tx_burst(void *arg, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct avph_tx_queue *queue = arg;
+	uint16_t nb_done;
+
+	if (unlikely(!avph_gate_enter(&queue->gate)))
+		return 0;
+	if (unlikely(queue->shared)) {
+		rte_spinlock_lock(&queue->lanes[0]->lock);
+		nb_done = tx_burst(queue, pkts, nb_pkts, false);
+		rte_spinlock_unlock(&queue->lanes[0]->lock);
+	} else if (queue->nb_lanes == 1) {
+		nb_done = tx_burst(queue, pkts, nb_pkts, false);
+	} else {
+		nb_done = tx_burst(queue, pkts, nb_pkts, true);
+	}
+	avph_gate_leave(&queue->gate);
+	return nb_done;
+}
+
+uint32_t
+avph_tx_reap(struct avph_tx_queue *queue)
+{
+	uint32_t nb = 0;
+
+	if (!avph_gate_enter(&queue->gate))
+		return 0;
+	if (queue->shared)
+		rte_spinlock_lock(&queue->lanes[0]->lock);
+	for (uint16_t i = 0; i < queue->nb_lanes; i++)
+		nb += tx_reap_lane(queue, queue->lanes[i]);
+	if (queue->shared)
+		rte_spinlock_unlock(&queue->lanes[0]->lock);
+	avph_gate_leave(&queue->gate);
+	return nb;
+}
