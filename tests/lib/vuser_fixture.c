@@ -167,6 +167,7 @@ vuser_fixture_start_no_thread(struct vuser_fixture *f)
 {
 	struct avp_err err;
 
+	f->open_before = vuser_fixture_count_fds();
 	fixture_make_device(f);
 	snprintf(f->dir, sizeof(f->dir), "/tmp/vuser_test.XXXXXX");
 	if (mkdtemp(f->dir) == NULL)
@@ -209,7 +210,7 @@ fixture_destroy_server(void *arg)
 	return 0;
 }
 
-void
+bool
 vuser_fixture_stop(struct vuser_fixture *f)
 {
 	avp_loop_call(f->loop, fixture_destroy_server, f);
@@ -217,6 +218,7 @@ vuser_fixture_stop(struct vuser_fixture *f)
 	avp_sock_close(&f->regions[2].fd);
 	if (rmdir(f->dir) < 0)
 		fixture_die(f->dir); /* the server has left its socket */
+	return vuser_fixture_wait_fds(f->open_before);
 }
 
 bool

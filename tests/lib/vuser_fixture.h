@@ -37,6 +37,7 @@ struct vuser_fixture {
 	uint32_t negotiate_ms; /* set before vuser_fixture_start(); 0: the default */
 	bool keep_log;         /* messages to stderr */
 	struct avp_log log;
+	int open_before;
 
 	/* the device; written on the loop's thread */
 	struct vuser_region regions[VUSER_FIXTURE_REGIONS];
@@ -60,7 +61,9 @@ struct vuser_fixture {
 void vuser_fixture_start(struct vuser_fixture *f);
 /** The same, but the caller runs the loop. */
 void vuser_fixture_start_no_thread(struct vuser_fixture *f);
-void vuser_fixture_stop(struct vuser_fixture *f);
+/** Returns false when more or fewer descriptors are open than at the start; the test must have
+ * closed its own. */
+bool vuser_fixture_stop(struct vuser_fixture *f);
 
 /** Wait until a counter of the fixture has reached @value, with a limit. */
 bool vuser_fixture_wait(const atomic_uint *counter, unsigned int value);

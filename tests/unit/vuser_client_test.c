@@ -29,7 +29,6 @@
 struct bench {
 	struct vuser_fixture f;
 	struct vuser_client *client;
-	int open_before;
 };
 
 static int
@@ -39,7 +38,6 @@ setup(void **state)
 
 	if (bench == NULL)
 		return -1;
-	bench->open_before = vuser_fixture_count_fds();
 	vuser_fixture_start(&bench->f);
 	*state = bench;
 	return vuser_client_connect(&bench->client, bench->f.path, VUSER_FIXTURE_WAIT_MS, NULL);
@@ -51,8 +49,7 @@ teardown(void **state)
 	struct bench *bench = *state;
 
 	vuser_client_destroy(bench->client);
-	vuser_fixture_stop(&bench->f);
-	bool clean = vuser_fixture_wait_fds(bench->open_before);
+	bool clean = vuser_fixture_stop(&bench->f);
 	free(bench);
 	return clean ? 0 : -1;
 }

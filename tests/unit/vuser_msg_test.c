@@ -59,7 +59,7 @@ static void
 send_with(const struct pair *pair, size_t size, uint32_t nb)
 {
 	uint8_t bytes[64] = {0};
-	int fds[VUSER_RAW_MAX_FDS] = { 0 };
+	int fds[VUSER_RAW_MAX_FDS] = {0};
 
 	for (uint32_t i = 0; i < nb; i++)
 		assert_true((fds[i] = eventfd(0, EFD_CLOEXEC)) >= 0);

@@ -23,7 +23,6 @@
 struct bench {
 	struct vuser_fixture f;
 	int sock;
-	int open_before;
 	struct vuser_raw_msg reply;
 };
 
@@ -34,7 +33,6 @@ setup(void **state)
 
 	if (bench == NULL)
 		return -1;
-	bench->open_before = vuser_fixture_count_fds();
 	vuser_fixture_start(&bench->f);
 	bench->sock = vuser_raw_connect(&bench->f);
 	*state = bench;
@@ -47,8 +45,7 @@ teardown(void **state)
 	struct bench *bench = *state;
 
 	close(bench->sock);
-	vuser_fixture_stop(&bench->f);
-	bool clean = vuser_fixture_wait_fds(bench->open_before);
+	bool clean = vuser_fixture_stop(&bench->f);
 	free(bench);
 	return clean ? 0 : -1;
 }
@@ -64,7 +61,7 @@ static int
 call_with_fds(struct bench *bench, uint16_t cmd, const void *body, uint32_t size, uint32_t nb,
 		bool eventfds)
 {
-	int fds[VUSER_RAW_MAX_FDS] = { 0 };
+	int fds[VUSER_RAW_MAX_FDS] = {0};
 
 	for (uint32_t i = 0; i < nb; i++) {
 		fds[i] = eventfds ? eventfd(0, EFD_CLOEXEC) : open("/dev/null", O_RDWR | O_CLOEXEC);
