@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * The fixture of avpg_port_fixture.h.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <ethdev_driver.h>
+#include <rte_eal.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
+
+#include "avpg_port_fixture.h"
+
+int
+fixture_eal_init(void)
+{
+	static const char *const args[] = {"test", "--no-huge", "--no-pci", "--no-shconf",
+			"--no-telemetry", "-m", "64", "--log-level=lib.eal:error"};
+	char *argv[RTE_DIM(args)];
+
+	/* EAL moves the pointers about, and does not write what they point at */
+	memcpy(argv, args, sizeof(argv));
+	return rte_eal_init(RTE_DIM(argv), argv) < 0 ? -1 : 0;
+}
+
+/* What a bus would have made. */
+static struct rte_driver driver = {.name = "simulated"};
+static struct rte_device device = {.name = "simulated0", .driver = &driver, .numa_node = -1};
+
+static void
+port_create(struct avpg_fixture *f)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocate("simulated0");
+	struct avp_err err = {0};
+
+	assert_non_null(dev);
+	dev->data->dev_private = rte_zmalloc(NULL, sizeof(struct avpg_port), 64);
+	assert_non_null(dev->data->dev_private);
+	dev->device = &device;
+	if (avpg_ethdev_init(dev, &f->fake->hw, &err) != 0)
+		fail_msg("%s", err.msg);
+	rte_eth_dev_probing_finish(dev);
+	f->port_id = dev->data->port_id;
+	f->port = dev->data->dev_private;
+}
+
+void
+fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room)
+{
+	memset(f, 0, sizeof(*f));
+	f->fake = avpg_fake_create(conf);
+	assert_non_null(f->fake);
+	f->pool = rte_pktmbuf_pool_create("fixture", FIXTURE_NB_MBUFS, 0, 0,
+			(uint16_t)(RTE_PKTMBUF_HEADROOM + mbuf_room), SOCKET_ID_ANY);
+	assert_non_null(f->pool);
+	port_create(f);
+}
+
+void
+fixture_start(struct avpg_fixture *f, uint16_t nb_rx, uint16_t nb_tx)
+{
+	assert_int_equal(rte_eth_dev_configure(f->port_id, nb_rx, nb_tx, &f->conf), 0);
+	for (uint16_t i = 0; i < nb_rx; i++)
+		assert_int_equal(rte_eth_rx_queue_setup(f->port_id, i, 64, 0, NULL, f->pool), 0);
+	for (uint16_t i = 0; i < nb_tx; i++)
+		assert_int_equal(rte_eth_tx_queue_setup(f->port_id, i, 64, 0, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
+}
+
+void
+fixture_destroy(struct avpg_fixture *f)
+{
+	if (f->port != NULL) {
+		rte_eth_dev_stop(f->port_id);
+		assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+		assert_true(f->fake->destroyed);
+	}
+	assert_int_equal(rte_mempool_avail_count(f->pool), FIXTURE_NB_MBUFS);
+	rte_mempool_free(f->pool);
+	avpg_fake_destroy(f->fake);
+}
+
+uint64_t
+fixture_xstat(const struct avpg_fixture *f, const char *name)
+{
+	uint64_t id, value;
+
+	if (rte_eth_xstats_get_id_by_name(f->port_id, name, &id) != 0)
+		fail_msg("%s: no such xstat", name);
+	assert_int_equal(rte_eth_xstats_get_by_id(f->port_id, &id, &value, 1), 1);
+	return value;
+}
+
+uint8_t
+fixture_byte(uint32_t seed, uint32_t i)
+{
+	static const uint8_t own_mac[] = {0x02, 0, 0, 0, 0, 0x01};
+
+	if (i < sizeof(own_mac))
+		return own_mac[i];
+	/* of 256 and of every buffer size, a different one */
+	return (uint8_t)(seed * 31 + i * 7 + i / 251);
+}
+
+void
+fixture_bytes(uint8_t *data, uint32_t len, uint32_t seed)
+{
+	for (uint32_t i = 0; i < len; i++)
+		data[i] = fixture_byte(seed, i);
+}
+
+struct rte_mbuf *
+fixture_mbuf(struct avpg_fixture *f, uint32_t len, uint32_t seg_size, uint32_t seed)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(f->pool);
+	struct rte_mbuf *tail = head;
+	uint32_t done = 0;
+
+	assert_non_null(head);
+	for (;;) {
+		uint32_t n = RTE_MIN(len - done, seg_size);
+		uint8_t *to = rte_pktmbuf_mtod(tail, uint8_t *);
+
+		for (uint32_t i = 0; i < n; i++)
+			to[i] = fixture_byte(seed, done + i);
+		tail->data_len = (uint16_t)n;
+		done += n;
+		if (done == len)
+			break;
+		tail->next = rte_pktmbuf_alloc(f->pool);
+		tail = tail->next;
+		assert_non_null(tail);
+		head->nb_segs++;
+	}
+	head->pkt_len = len;
+	return head;
+}
+
+void
+fixture_check_mbuf(const struct rte_mbuf *m, const uint8_t *data, uint32_t len)
+{
+	uint32_t nb_segs = m->nb_segs;
+	uint32_t done = 0;
+
+	rte_mbuf_sanity_check(m, 1);
+	assert_int_equal(m->pkt_len, len);
+	for (; m != NULL; m = m->next, nb_segs--) {
+		assert_true(nb_segs > 0);
+		assert_true(done + m->data_len <= len);
+		assert_memory_equal(rte_pktmbuf_mtod(m, void *), data + done, m->data_len);
+		done += m->data_len;
+	}
+	assert_int_equal(nb_segs, 0);
+	assert_int_equal(done, len);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * A port of the guest driver on a simulated device, for unit tests: EAL without huge pages or PCI,
+ * an ethdev, a mempool. Failures end the test (cmocka assertions).
+ */
+
+#ifndef AVPG_PORT_FIXTURE_H
+#define AVPG_PORT_FIXTURE_H
+
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "avpg_fake.h"
+#include "avpg_port.h"
+
+#define FIXTURE_NB_MBUFS 1023u
+
+struct avpg_fixture {
+	struct avpg_fake *fake;
+	struct rte_mempool *pool;
+	uint16_t port_id;
+	struct avpg_port *port;
+	struct rte_eth_conf conf; /* for fixture_start() */
+};
+
+/** Once per program; 0 or -1. */
+int fixture_eal_init(void);
+
+/** A device and a port on it, not configured. @mbuf_room: data bytes of an mbuf. */
+void fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room);
+/** Configure with so many queues, as f->conf says, set them up, start. */
+void fixture_start(struct avpg_fixture *f, uint16_t nb_rx, uint16_t nb_tx);
+/** Stop and close what there is; every mbuf must be back. */
+void fixture_destroy(struct avpg_fixture *f);
+
+/** The value of an xstat. */
+uint64_t fixture_xstat(const struct avpg_fixture *f, const char *name);
+
+/** An mbuf chain of @len bytes in segments of @seg_size, with fixture_byte(seed, i) in them. */
+struct rte_mbuf *fixture_mbuf(
+		struct avpg_fixture *f, uint32_t len, uint32_t seg_size, uint32_t seed);
+/** Byte @i of a packet: an address of ours first, a pattern after it. */
+uint8_t fixture_byte(uint32_t seed, uint32_t i);
+void fixture_bytes(uint8_t *data, uint32_t len, uint32_t seed);
+/** Are the mbuf's bytes those? Checks lengths and number of segments too. */
+void fixture_check_mbuf(const struct rte_mbuf *m, const uint8_t *data, uint32_t len);
+
+#endif /* AVPG_PORT_FIXTURE_H */

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Control requests of the guest driver, against a device that answers late, wrongly, or never.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "avpg_ctrl.h"
+#include "avpg_fake.h"
+
+struct fixture {
+	struct avpg_fake *fake;
+	struct avpg_info info;
+	struct avpg_ctrl ctrl;
+};
+
+static int
+setup(void **state)
+{
+	static struct fixture fixture;
+
+	memset(&fixture, 0, sizeof(fixture));
+	fixture.fake = avpg_fake_create(&avpg_fake_default);
+	if (fixture.fake == NULL || avpg_info_load(&fixture.info, &fixture.fake->hw, NULL) != 0 ||
+			avpg_ctrl_open(&fixture.ctrl, &fixture.info) != 0)
+		return 1;
+	*state = &fixture;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	avpg_fake_destroy(f->fake);
+	return 0;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void
+mode(struct fixture *f, enum avpg_fake_mode mode)
+{
+	atomic_store(&f->fake->mode, mode);
+}
+
+/* Wait until the device has written a result. */
+static void
+wait_result(const struct fixture *f, int32_t result)
+{
+	uint64_t limit = now_ms() + 2000;
+
+	while (AVPG_FETCH(&f->fake->slot->result) != result)
+		assert_true(now_ms() < limit);
+}
+
+static void
+a_request_arrives_as_written(void **state)
+{
+	struct fixture *f = *state;
+	struct avp_config config = {
+			.device_id = 0xfeed,
+			.driver_type = AVP_DRIVER_DPDK,
+			.nb_rx_queues = 2,
+			.nb_tx_queues = 1,
+			.link_up = 1,
+	};
+
+	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 9000), 0);
+	assert_int_equal(f->fake->last.req_id, AVP_REQ_SET_MTU);
+	assert_int_equal(f->fake->last.arg.mtu, 9000);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), 0);
+	assert_int_equal(f->fake->last.req_id, AVP_REQ_SET_LINK);
+	assert_int_equal(f->fake->last.arg.link_up, 1);
+	assert_int_equal(avpg_ctrl_configure(&f->ctrl, &config), 0);
+	assert_int_equal(f->fake->last.req_id, AVP_REQ_CONFIGURE);
+	assert_memory_equal(&f->fake->last.arg.config, &config, sizeof(config));
+	assert_int_equal(avpg_ctrl_shutdown(&f->ctrl), 0);
+	assert_int_equal(f->fake->last.req_id, AVP_REQ_SHUTDOWN);
+	assert_int_equal(f->ctrl.stats.requests, 4);
+}
+
+static void
+the_devices_error_is_returned(void **state)
+{
+	struct fixture *f = *state;
+
+	atomic_store(&f->fake->result, -ENOTSUP);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ENOTSUP);
+	assert_int_equal(f->ctrl.stats.refused, 1);
+}
+
+static void
+a_result_that_is_no_errno_is_a_protocol_error(void **state)
+{
+	struct fixture *f = *state;
+
+	atomic_store(&f->fake->result, 1);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -EPROTO);
+	atomic_store(&f->fake->result, -5000);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -EPROTO);
+	mode(f, AVPG_FAKE_NO_RESULT);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -EPROTO);
+}
+
+static void
+silence_ends_after_the_time_limit(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start = now_ms();
+	uint64_t took;
+
+	mode(f, AVPG_FAKE_SILENT);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
+	took = now_ms() - start;
+	assert_in_range(took, AVPG_CTRL_TIME_LIMIT_MS, 2 * AVPG_CTRL_TIME_LIMIT_MS);
+	assert_int_equal(f->ctrl.stats.timeouts, 1);
+}
+
+static void
+a_late_answer_is_not_taken_for_a_new_ones(void **state)
+{
+	struct fixture *f = *state;
+
+	/* the first is refused, but too late to be heard */
+	mode(f, AVPG_FAKE_SILENT);
+	atomic_store(&f->fake->result, -EIO);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
+	assert_true(avpg_fake_wait(&f->fake->taken, 1));
+	/* nothing is written into the slot while that is so */
+	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1400), -ETIMEDOUT);
+	assert_int_equal(f->fake->slot->req_id, AVP_REQ_SET_LINK);
+	assert_int_equal(atomic_load(&f->fake->taken), 1);
+	/* its answer comes; the next request gets its own */
+	mode(f, AVPG_FAKE_ANSWER);
+	wait_result(f, -EIO);
+	atomic_store(&f->fake->result, 0);
+	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1500), 0);
+	assert_int_equal(f->fake->last.arg.mtu, 1500);
+	assert_int_equal(f->ctrl.stats.late, 1);
+}
+
+static void
+entries_that_are_no_answer_are_ignored(void **state)
+{
+	struct fixture *f = *state;
+
+	mode(f, AVPG_FAKE_NOISY);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), 0);
+	assert_int_equal(f->ctrl.stats.bad, 5);
+}
+
+static void
+answers_to_nothing_are_thrown_away(void **state)
+{
+	struct fixture *f = *state;
+
+	/* as many as fit, each of which looks like an answer */
+	while (avpg_fake_put(&f->fake->resp, f->fake->slot_va))
+		;
+	mode(f, AVPG_FAKE_SILENT);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
+	assert_int_equal(f->ctrl.stats.bad, AVPG_FAKE_CTRL_LEN - 1);
+}
+
+static void *
+cancel_soon(void *arg)
+{
+	struct fixture *f = arg;
+
+	avpg_fake_wait(&f->fake->taken, 1);
+	atomic_store(&f->ctrl.cancelled, true);
+	return NULL;
+}
+
+static void
+unplug_ends_a_request_at_once(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start = now_ms();
+	pthread_t thread;
+
+	mode(f, AVPG_FAKE_SILENT);
+	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, f), 0);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ENODEV);
+	assert_true(now_ms() - start < AVPG_CTRL_TIME_LIMIT_MS / 2);
+	pthread_join(thread, NULL);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ENODEV);
+}
+
+static void
+wild_indices_do_not_hang_or_harm(void **state)
+{
+	struct fixture *f = *state;
+
+	avpg_fake_stop(f->fake);
+	f->fake->resp.fifo->write = 0xdeadbeef;
+	f->fake->req.fifo->read = 0xdeadbeef;
+	f->fake->resp.fifo->len = 0x40000000;
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
+	assert_true(f->ctrl.stats.fifo_faults > 0);
+}
+
+static void
+a_request_left_by_another_driver_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct avpg_ctrl next = {0};
+
+	mode(f, AVPG_FAKE_DEAF);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
+	assert_int_equal(avpg_ctrl_open(&next, &f->info), 0);
+	assert_int_equal(next.owed, 1);
+	mode(f, AVPG_FAKE_ANSWER);
+	assert_int_equal(avpg_ctrl_set_mtu(&next, 1280), 0);
+	assert_int_equal(f->fake->last.arg.mtu, 1280);
+	assert_int_equal(atomic_load(&f->fake->taken), 2);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+			TEST(a_request_arrives_as_written),
+			TEST(the_devices_error_is_returned),
+			TEST(a_result_that_is_no_errno_is_a_protocol_error),
+			TEST(silence_ends_after_the_time_limit),
+			TEST(a_late_answer_is_not_taken_for_a_new_ones),
+			TEST(entries_that_are_no_answer_are_ignored),
+			TEST(answers_to_nothing_are_thrown_away),
+			TEST(unplug_ends_a_request_at_once),
+			TEST(wild_indices_do_not_hang_or_harm),
+			TEST(a_request_left_by_another_driver_is_waited_for),
+	};
+
+	return cmocka_run_group_tests_name("avpg_ctrl", tests, NULL, NULL);
+}
