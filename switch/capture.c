@@ -42,8 +42,6 @@ struct capture {
 	_Atomic int error;
 	uint64_t limit;
 	uint32_t snaplen;
-	void (*ended)(void *ctx);
-	void *ctx;
 	char file[CAPTURE_FILE_SIZE];
 };
 
@@ -83,9 +81,7 @@ static void
 end(struct capture *capture, int error)
 {
 	atomic_store_explicit(&capture->error, error, memory_order_relaxed);
-	if (atomic_exchange_explicit(&capture->full, true, memory_order_relaxed))
-		return;
-	capture->ended(capture->ctx);
+	atomic_store_explicit(&capture->full, true, memory_order_relaxed);
 }
 
 /* Write what is on the ring. Returns false when it was empty. */
@@ -176,8 +172,6 @@ capture_create(struct capture **out, const struct capture_conf *conf, struct avp
 		return avp_err_set(err, ENOMEM, "%s: not enough memory", conf->port_name);
 	capture->limit = conf->limit;
 	capture->snaplen = conf->snaplen;
-	capture->ended = conf->ended;
-	capture->ctx = conf->ctx;
 	snprintf(capture->file, sizeof(capture->file), "%s", conf->file);
 	rc = create_buffers(capture, conf, err);
 	if (rc == 0)
@@ -223,6 +217,7 @@ capture_status(const struct capture *capture, struct capture_status *status)
 	status->packets = get(&capture->packets);
 	status->lost = get(&capture->lost);
 	status->error = atomic_load_explicit(&capture->error, memory_order_relaxed);
+	status->running = !atomic_load_explicit(&capture->full, memory_order_relaxed);
 }
 
 const char *

@@ -6,7 +6,8 @@
  * How it works: a worker that finds a capture at a port copies the packets to mbufs of the
  * capture's own pool and puts them on a ring; a thread of the capture's own takes them from there
  * and writes the file, so that a slow disk holds up neither workers nor control socket. What does
- * not fit is counted as lost.
+ * not fit is counted as lost. At its limit, or after an error, a capture stays with its numbers and
+ * records nothing more.
  */
 
 #ifndef CAPTURE_H
@@ -30,15 +31,13 @@ struct capture_conf {
 	const char *file; /* must not exist */
 	uint64_t limit;   /* packets, 0 = none */
 	uint32_t snaplen; /* bytes kept of a packet */
-	/** Called once, on the capture's thread, when it has come to its limit or to an error. */
-	void (*ended)(void *ctx);
-	void *ctx;
 };
 
 struct capture_status {
 	uint64_t packets; /* written */
 	uint64_t lost;    /* did not fit */
 	int error;        /* of the writer, errno or 0 */
+	bool running;     /* neither at its limit nor stopped by an error */
 };
 
 /** Open the file and start the thread. Returns 0 or -errno with @err filled in. */

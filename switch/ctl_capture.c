@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "capture.h"
 #include "ctl.h"
@@ -79,6 +80,12 @@ ctl_capture_stop(struct sw *sw, struct ctl_client *client __rte_unused, const js
 		avp_err_set(err, ENOENT, "%s: is not being captured", p.port);
 		return NULL;
 	}
+	if (status.error != 0) {
+		avp_err_set(err, EIO,
+				"%s: the file could not be written: %s: %lu packets are in it",
+				p.port, strerror(status.error), (unsigned long)status.packets);
+		return NULL;
+	}
 	return json_pack("{s:I, s:I}", "packets", (json_int_t)status.packets, "lost",
 			(json_int_t)status.lost);
 }
@@ -105,10 +112,11 @@ ctl_capture_show(struct sw *sw, struct ctl_client *client __rte_unused, const js
 			continue;
 		capture_status(capture, &status);
 		json_array_append_new(result,
-				json_pack("{s:s, s:s, s:I, s:I}", "port", port->name, "file",
+				json_pack("{s:s, s:s, s:I, s:I, s:b}", "port", port->name, "file",
 						capture_file(capture), "packets",
 						(json_int_t)status.packets, "lost",
-						(json_int_t)status.lost));
+						(json_int_t)status.lost, "running",
+						(int)status.running));
 	}
 	return result;
 }

@@ -101,8 +101,7 @@ struct port {
 	struct port_rules rules;
 	struct dp_state *state;
 	struct rte_device *rte_dev;
-	void *capture_owner;        /* the client that started the capture */
-	_Atomic bool capture_ended; /* set by the capture's thread */
+	void *capture_owner; /* the client that started the capture */
 };
 
 /* port_params.c */
@@ -151,8 +150,6 @@ int port_capture_start(struct sw *sw, struct port *port, struct capture_conf *co
 int port_capture_stop(struct sw *sw, struct port *port, struct capture_status *status);
 /** Stop what @owner has started. */
 void port_capture_drop_owner(struct sw *sw, const void *owner);
-/** Stop the captures that have come to their end by themselves. */
-void port_reap_captures(struct sw *sw);
 
 /* port_ethdev.c */
 

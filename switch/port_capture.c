@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * Captures of ports: who started them, and when they end.
+ * Captures of ports: who started them, and when they stop.
  */
 
 #include <errno.h>
@@ -20,15 +20,6 @@ current(const struct port *port)
 	return atomic_load_explicit(&port->state->capture, memory_order_relaxed);
 }
 
-/* On the capture's thread: the tick of the control thread stops it. */
-static void
-capture_ended(void *ctx)
-{
-	struct port *port = ctx;
-
-	atomic_store_explicit(&port->capture_ended, true, memory_order_release);
-}
-
 int
 port_capture_start(struct sw *sw __rte_unused, struct port *port, struct capture_conf *conf,
 		void *owner, struct avp_err *err)
@@ -41,9 +32,6 @@ port_capture_start(struct sw *sw __rte_unused, struct port *port, struct capture
 				capture_file(capture));
 	conf->port_name = port->name;
 	conf->port_id = port->id;
-	conf->ended = capture_ended;
-	conf->ctx = port;
-	atomic_store_explicit(&port->capture_ended, false, memory_order_relaxed);
 	rc = capture_create(&capture, conf, err);
 	if (rc != 0)
 		return rc;
@@ -79,16 +67,4 @@ port_capture_drop_owner(struct sw *sw, const void *owner)
 	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++)
 		if (sw->ports[id] != NULL && sw->ports[id]->capture_owner == owner)
 			port_capture_stop(sw, sw->ports[id], NULL);
-}
-
-void
-port_reap_captures(struct sw *sw)
-{
-	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
-		struct port *port = sw->ports[id];
-
-		if (port != NULL && current(port) != NULL &&
-				atomic_load_explicit(&port->capture_ended, memory_order_acquire))
-			port_capture_stop(sw, port, NULL);
-	}
 }

@@ -60,7 +60,6 @@ tick_expired(struct avp_timer *timer)
 	struct sw *sw = (struct sw *)((char *)timer - offsetof(struct sw, tick));
 
 	port_poll_links(sw);
-	port_reap_captures(sw);
 	if (++sw->nb_ticks % TICKS_PER_SECOND == 0)
 		fdb_age(sw->fdb, now_s());
 }
