@@ -42,9 +42,10 @@ make_mac(const char *name, uint8_t mac[6])
 		fclose(file);
 	}
 	hash = fnv(fnv(FNV_START, machine), name);
+	hash = (hash ^ hash >> 32) * FNV_PRIME;
 	mac[0] = 0x02;
 	for (unsigned int i = 1; i < 6; i++)
-		mac[i] = hash >> (8 * i);
+		mac[i] = hash >> (8 * i + 16);
 }
 
 /* Append to @device; what does not fit makes the length too long, which the caller sees. */

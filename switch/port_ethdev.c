@@ -27,7 +27,6 @@ static const struct quirk {
 	bool rx_equals_tx; /* as many rx queues as tx queues */
 } quirks[] = {
 		{"net_af_packet", .all_rxqs = true},
-		{"net_avp_host", .all_rxqs = true},
 		{"net_tap", .rx_equals_tx = true},
 };
 
@@ -106,6 +105,9 @@ choose_queues(const struct sw *sw, struct port *port, const struct port_params *
 	port->nb_rxq = 1;
 	if (quirk->all_rxqs)
 		port->nb_rxq = max_rxq;
+	else if (port->type == PORT_TYPE_AVP)
+		/* One for each worker: the driver deals the guest's queues out to them. */
+		port->nb_rxq = RTE_MIN(sw->conf.workers, info->default_rxportconf.nb_queues);
 	else if (PARAMS_GIVEN(params, PORT_PARAM_QUEUES))
 		port->nb_rxq = params->queues;
 	if (quirk->rx_equals_tx)
