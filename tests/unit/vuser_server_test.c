@@ -271,6 +271,65 @@ second_server_on_the_path_is_refused(void **state)
 	close(sock);
 }
 
+/* Negotiate with a server whose loop this thread runs. */
+static int
+connect_client_by_hand(struct vuser_fixture *f)
+{
+	const struct vuser_version version = {0, 0};
+	struct vuser_raw_msg reply;
+	int sock = vuser_raw_connect(f);
+
+	assert_true(vuser_raw_command(
+			sock, 1, VUSER_CMD_VERSION, &version, sizeof(version), NULL, 0));
+	/* accept, then the message; each time an earlier client may have its turn */
+	assert_in_range(avp_loop_run_once(f->loop, 1000), 1, 2);
+	assert_in_range(avp_loop_run_once(f->loop, 1000), 1, 2);
+	assert_int_equal(vuser_raw_receive(sock, &reply), 1);
+	assert_int_equal(reply.hdr.flags, VUSER_HDR_TYPE_REPLY);
+	return sock;
+}
+
+static void
+send_resets(int sock, uint16_t nb)
+{
+	for (uint16_t i = 0; i < nb; i++)
+		assert_true(vuser_raw_command(sock, i, VUSER_CMD_DEVICE_RESET, NULL, 0, NULL, 0));
+}
+
+static void
+work_per_wake_up_is_bounded(void **state)
+{
+	struct vuser_fixture f = {.loop = NULL};
+
+	(void)state;
+	vuser_fixture_start_no_thread(&f);
+	int sock = connect_client_by_hand(&f);
+	send_resets(sock, 100);
+	assert_int_equal(avp_loop_run_once(f.loop, 1000), 1);
+	assert_int_equal(atomic_load(&f.resets), 32);
+	assert_int_equal(avp_loop_run_once(f.loop, 1000), 1);
+	assert_int_equal(atomic_load(&f.resets), 64);
+	close(sock);
+	assert_true(vuser_fixture_stop(&f));
+}
+
+static void
+backlog_of_a_dead_client_does_not_keep_its_successor_out(void **state)
+{
+	struct vuser_fixture f = {.loop = NULL};
+
+	(void)state;
+	vuser_fixture_start_no_thread(&f);
+	int sock = connect_client_by_hand(&f);
+	send_resets(sock, 200);
+	close(sock);
+	sock = connect_client_by_hand(&f);
+	assert_int_equal(atomic_load(&f.disconnects), 1);
+	assert_in_range(atomic_load(&f.resets), 1, 199);
+	close(sock);
+	assert_true(vuser_fixture_stop(&f));
+}
+
 /* Descriptors of every kind that a client may think of. */
 static int
 open_kind(unsigned int kind)
@@ -392,6 +451,8 @@ main(void)
 			TEST(region_is_not_mappable_for_a_client_that_takes_no_descriptors),
 			TEST(wrong_version_is_refused),
 			TEST(second_server_on_the_path_is_refused),
+			cmocka_unit_test(work_per_wake_up_is_bounded),
+			cmocka_unit_test(backlog_of_a_dead_client_does_not_keep_its_successor_out),
 			TEST(no_descriptor_leaks_over_ten_thousand_connections),
 			TEST(no_descriptor_leaks_over_ten_thousand_messages),
 	};
