@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,30 +50,10 @@ drop_fds(const struct vuser_irq_set *set)
 	}
 }
 
-/* A peer's descriptor may be anything; a write to a file or a pipe could do harm, or block. */
-static bool
-is_eventfd(int fd)
-{
-	const char *expected = "anon_inode:[eventfd]";
-	char path[32];
-	char target[32];
-	ssize_t size;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	size = readlink(path, target, sizeof(target));
-	return size == (ssize_t)strlen(expected) && memcmp(target, expected, (size_t)size) == 0;
-}
-
 /* Take the descriptors of @set. */
 static int
 take_fds(struct avpd_irq *irq, const struct vuser_irq_set *set)
 {
-	for (uint32_t i = 0; i < set->count; i++) {
-		if (set->fds[i] >= 0 && !is_eventfd(set->fds[i])) {
-			drop_fds(set);
-			return -EINVAL;
-		}
-	}
 	for (uint32_t i = 0; i < set->count; i++) {
 		int *fd = &irq->fds[set->start + i];
 

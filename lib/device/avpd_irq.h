@@ -43,8 +43,7 @@ void avpd_irq_reset(struct avpd_irq *irq);
 /**
  * Carry out what a client asks for. Takes the descriptors in @set, also when it fails.
  *
- * Returns 0, or -errno: -EINVAL for another index than MSI-X or a descriptor that is no eventfd
- * (then nothing has changed), -ENOTSUP for masking, which belongs
+ * Returns 0, or -errno: -EINVAL for another index than MSI-X, -ENOTSUP for masking, which belongs
  * in the MSI-X table.
  */
 int avpd_irq_set(struct avpd_irq *irq, const struct vuser_irq_set *set);

@@ -153,33 +153,6 @@ refused_descriptors_are_closed(void **state)
 }
 
 static void
-what_is_no_eventfd_is_refused_and_changes_nothing(void **state)
-{
-	const int before = count_fds();
-	struct avpd_irq irq;
-	int pipe_fds[2];
-	int fds[3];
-	int own;
-
-	(void)state;
-	avpd_irq_init(&irq);
-	own = give(&irq, 1);
-	fds[0] = eventfd(0, 0);
-	fds[1] = open("/dev/null", O_WRONLY);
-	fds[2] = -1;
-	assert_int_equal(set_irqs(&irq, 0, 3, fds), -EINVAL);
-	assert_int_equal(pipe(pipe_fds), 0);
-	assert_int_equal(set_irqs(&irq, 0, 1, &pipe_fds[1]), -EINVAL);
-	close(pipe_fds[0]);
-	assert_int_equal(avpd_irq_nb_set(&irq), 1);
-	assert_true(avpd_irq_raise(&irq, 1));
-	assert_int_equal(signals(own), 1);
-	avpd_irq_fini(&irq);
-	close(own);
-	assert_int_equal(count_fds(), before);
-}
-
-static void
 full_eventfd_does_not_block(void **state)
 {
 	const uint64_t most = UINT64_MAX - 1;
@@ -255,7 +228,6 @@ main(void)
 			cmocka_unit_test(raise_signals_its_vector_alone),
 			cmocka_unit_test(replaced_and_removed_eventfds_are_closed),
 			cmocka_unit_test(refused_descriptors_are_closed),
-			cmocka_unit_test(what_is_no_eventfd_is_refused_and_changes_nothing),
 			cmocka_unit_test(full_eventfd_does_not_block),
 			cmocka_unit_test(client_can_trigger_vectors_itself),
 			cmocka_unit_test(table_is_memory_and_pending_bits_are_0),
