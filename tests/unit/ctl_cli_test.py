@@ -517,6 +517,32 @@ class Documents(Cli):
                 with self.subTest(file=file, name=name):
                     self.assertIn(name, content)
 
+    def read(self, name):
+        with open(os.path.join(self.docs, name), encoding="utf-8") as document:
+            return document.read()
+
+    def test_keys_of_port_add_are_the_parameters_of_the_protocol(self):
+        table = self.read("switch.md").split("\n### port.add\n")[1].split("\n### ")[0]
+        parameters = set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"name"}
+        keys = set(re.findall(r"^  (\w+)=", self.help("port", "add"), re.M))
+        self.assertGreater(len(parameters), 10)
+        self.assertEqual(keys, parameters)
+
+    def test_man_page_of_the_configuration_has_every_key(self):
+        chapter = self.read("switch.md").split("\n## Configuration file\n")[1]
+        keys = set(re.findall(r"^(\w+) += ", chapter.split("\n## ")[0], re.M))
+        keys |= set(re.findall(r"^  (\w+)=", self.help("port", "add"), re.M))
+        self.assertGreater(len(keys), 20)
+        page = self.read("man/avp-switch.conf.5")
+        self.assertEqual([key for key in sorted(keys) if "\n.B %s\n" % key not in page], [])
+
+    def test_man_page_of_the_switch_has_every_option(self):
+        chapter = self.read("switch.md").split("\n## Options\n")[1].split("\n## ")[0]
+        options = set(re.findall(r"`[^`]*(--[a-z-]+)", chapter)) - {"--"}
+        self.assertGreater(len(options), 8)
+        page = self.read("man/avp-switch.8").replace("\\-", "-")
+        self.assertEqual([option for option in sorted(options) if option not in page], [])
+
     def test_man_pages_have_no_mistakes_of_form(self):
         if shutil.which("groff") is None:
             self.skipTest("no groff")
