@@ -9,20 +9,6 @@
 
 #include "ctl.h"
 
-#define NETWORK_KEYS                                                                               \
-	{"network", CTL_KIND_NAME, "NETWORK", "untagged network of an access port; empty: none"},  \
-			{"mode", CTL_KIND_STRING, "access|trunk",                                  \
-					"default: trunk when trunks or native is given"},          \
-			{"native", CTL_KIND_NAME, "NETWORK",                                       \
-					"untagged network of a trunk; empty: none"},               \
-			{"trunks", CTL_KIND_LIST, "NET,NET...", "tagged networks of a trunk"},     \
-			{"check_source_mac", CTL_KIND_SWITCH, "on|off",                            \
-					"only the port's own MAC may be a source; default on for " \
-					"avp"},                                                    \
-	{                                                                                          \
-		"fdb_max", CTL_KIND_NUMBER, "N", "MACs that may be learned at the port"            \
-	}
-
 static const struct ctl_key network_add_keys[] = {
 		{"vlan", CTL_KIND_NUMBER, "ID", "VLAN of the network, 1-4094"},
 		{NULL, 0, NULL, NULL},
@@ -31,7 +17,14 @@ static const struct ctl_key network_add_keys[] = {
 static const struct ctl_key port_add_keys[] = {
 		{"type", CTL_KIND_STRING, "avp|vdev|pci", "what the port is; default avp"},
 		{"device", CTL_KIND_STRING, "DEVICE", "DPDK device of a vdev or pci port"},
-		NETWORK_KEYS,
+		{"network", CTL_KIND_NAME, "NETWORK", "untagged network of an access port"},
+		{"mode", CTL_KIND_STRING, "access|trunk",
+				"default: trunk if trunks or native is given"},
+		{"native", CTL_KIND_NAME, "NETWORK", "untagged network of a trunk"},
+		{"trunks", CTL_KIND_LIST, "NET,NET...", "tagged networks of a trunk"},
+		{"check_source_mac", CTL_KIND_SWITCH, "on|off",
+				"avp: only its own MAC may be a source; default on"},
+		{"fdb_max", CTL_KIND_NUMBER, "N", "MACs that may be learned at the port"},
 		{"queues", CTL_KIND_NUMBER, "N", "avp: 1-8; vdev and pci: receive queues, 1-16"},
 		{"ring", CTL_KIND_NUMBER, "N", "avp: entries of a FIFO, a power of two, 64-4096"},
 		{"buffers", CTL_KIND_NUMBER, "N", "avp: packet buffers"},
@@ -50,7 +43,15 @@ static const struct ctl_key port_add_keys[] = {
 };
 
 static const struct ctl_key port_set_keys[] = {
-		NETWORK_KEYS,
+		{"mode", CTL_KIND_STRING, "access|trunk", "kind of port, if that is to change"},
+		{"network", CTL_KIND_NAME, "NETWORK",
+				"untagged network of an access port; empty: none"},
+		{"native", CTL_KIND_NAME, "NETWORK", "untagged network of a trunk; empty: none"},
+		{"trunks", CTL_KIND_LIST, "NET,NET...",
+				"all tagged networks of a trunk; empty: none"},
+		{"check_source_mac", CTL_KIND_SWITCH, "on|off",
+				"avp: only its own MAC may be a source"},
+		{"fdb_max", CTL_KIND_NUMBER, "N", "MACs that may be learned at the port"},
 		{NULL, 0, NULL, NULL},
 };
 
