@@ -11,6 +11,7 @@
 
 #include <rte_mempool.h>
 
+#include "avp_compat.h"
 #include "avph_buf.h"
 #include "avph_gate.h"
 #include "avph_log.h"
@@ -22,6 +23,11 @@
 /* DPDK probes devices without a context of ours: this is it. */
 static struct avph_process the_process;
 static pthread_mutex_t the_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct loop_start {
+	struct avp_loop *loop;
+	int ret;
+};
 
 static void
 pool_release(struct avph_pool *pool)
@@ -108,6 +114,31 @@ process_timer_fini(void *arg)
 	return 0;
 }
 
+/* A new thread begins on the CPUs of the one that makes it: this one's. */
+static AVP_THREAD_RET
+start_loop(void *arg)
+{
+	struct loop_start *start = arg;
+
+	start->ret = avp_loop_start(start->loop, CONTROL_THREAD_NAME, true);
+	return AVP_THREAD_DONE;
+}
+
+/* Start the loop where the EAL has its control threads, never on a CPU that polls if there is
+ * another. The caller is an lcore, as a rule. */
+static int
+start_loop_off_lcores(struct avp_loop *loop)
+{
+	struct loop_start start = {.loop = loop};
+	pthread_t thread;
+	int ret = avp_compat_ctrl_thread(&thread, CONTROL_THREAD_NAME, start_loop, &start);
+
+	if (ret != 0)
+		return ret;
+	pthread_join(thread, NULL);
+	return start.ret;
+}
+
 static int
 process_start(struct avph_process *process, struct avp_err *err)
 {
@@ -117,7 +148,7 @@ process_start(struct avph_process *process, struct avp_err *err)
 	process->loop = avp_loop_create();
 	if (process->loop == NULL)
 		return avp_err_set(err, errno, "control thread: %s", strerror(errno));
-	ret = avp_loop_start(process->loop, CONTROL_THREAD_NAME, true);
+	ret = start_loop_off_lcores(process->loop);
 	if (ret < 0)
 		goto err_destroy;
 	ret = avp_loop_call(process->loop, process_timer_init, process);
