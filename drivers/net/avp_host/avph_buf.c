@@ -25,14 +25,14 @@
 void
 avph_ext_free(void *addr, void *fixed_mbuf)
 {
-	RTE_SET_USED(addr);
-	rte_mbuf_raw_free(fixed_mbuf);
-}
+	struct rte_mbuf *mbuf = fixed_mbuf;
 
-bool
-avph_pool_is_fixed(const struct rte_mempool *mp)
-{
-	return strncmp(mp->name, POOL_NAME_PREFIX, strlen(POOL_NAME_PREFIX)) == 0;
+	RTE_SET_USED(addr);
+	rte_mbuf_ext_refcnt_set(mbuf->shinfo, 1);
+	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
+	mbuf->next = NULL;
+	mbuf->nb_segs = 1;
+	rte_mbuf_raw_free(mbuf);
 }
 
 /* Bind mbuf @i of the pool to buffer @i of the port, for ever. */
@@ -57,11 +57,14 @@ pool_init_mbuf(struct rte_mempool *mp, void *opaque, void *obj, unsigned int i)
 	mbuf->pool = mp;
 	mbuf->nb_segs = 1;
 	mbuf->port = RTE_MBUF_PORT_INVALID;
+	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
 	mbuf->next = NULL;
 	rte_mbuf_refcnt_set(mbuf, 1);
 	priv = rte_mbuf_to_priv(mbuf);
 	priv->shinfo.free_cb = avph_ext_free;
 	priv->shinfo.fcb_opaque = mbuf;
+	rte_mbuf_ext_refcnt_set(&priv->shinfo, 1);
+	mbuf->shinfo = &priv->shinfo;
 }
 
 /* A power of two, so that bursts and the cache stay aligned; 0 for very small pools. */
@@ -80,6 +83,7 @@ pool_create_mp(struct avph_pool *pool, int numa_node)
 	struct rte_pktmbuf_pool_private priv = {
 			.mbuf_data_room_size = AVPH_BUF_LEN,
 			.mbuf_priv_size = sizeof(struct avph_mbuf_priv),
+			.flags = RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF,
 	};
 	const uint32_t nb_bufs = pool->layout.nb_own_bufs;
 	char name[RTE_MEMPOOL_NAMESIZE];

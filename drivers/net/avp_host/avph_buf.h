@@ -18,10 +18,11 @@
  * the host then frees the chain of its own mbufs.
  *
  * A port's own buffers are the objects of its mempool: mbuf headers in private memory, whose
- * buf_addr points into the shared memory behind the buffer's descriptor, for ever. An application
+ * buf_addr points into the shared memory behind the buffer's descriptor, for ever. In DPDK's terms
+ * they are mbufs with a pinned external buffer, so that applications may clone them. An application
  * sees them as they are if it receives into this mempool; with any other mempool, that pool's mbufs
- * get the buffer attached as an external one, and the fixed mbuf goes back to its pool when the
- * last of them is freed.
+ * get the buffer attached, by way of the same shared information, and the fixed mbuf goes back to
+ * its pool when the last of them is freed.
  */
 
 #ifndef AVPH_BUF_H
@@ -92,11 +93,14 @@ struct avph_pool {
 
 /** In the private area of each fixed mbuf. */
 struct avph_mbuf_priv {
-	struct rte_mbuf_ext_shared_info shinfo; /* for the mbuf that has the buffer attached */
+	/* of the buffer, whichever mbufs it is attached to. Its count is 1 while the mbuf is in the
+	 * pool, or the guest has the buffer. */
+	struct rte_mbuf_ext_shared_info shinfo;
 };
 AVP_ASSERT(sizeof(struct avph_mbuf_priv) % RTE_MBUF_PRIV_ALIGN == 0);
 
-/** Free callback of attached buffers: the fixed mbuf goes back to its pool. Any thread. */
+/** Free callback of the buffers, when the last mbuf that is freed is not the fixed one: that goes
+ * back to its pool now. Any thread. */
 void avph_ext_free(void *addr, void *fixed_mbuf);
 
 /**
@@ -110,9 +114,6 @@ int avph_pool_create(struct avph_pool **pool, struct avph_mem *mem,
 		struct avp_err *err);
 /** All mbufs must be back. NULL is allowed. */
 void avph_pool_destroy(struct avph_pool *pool);
-
-/** Is @mp the mempool of some net_avp_host port? */
-bool avph_pool_is_fixed(const struct rte_mempool *mp);
 
 /**
  * Take back all that the guest of @slot has, in all of the memory.
@@ -147,9 +148,8 @@ avph_buf_is_sole(const struct avpd_bufs *bufs, const struct rte_mbuf *mbuf, uint
 {
 	if (!avph_buf_of_mbuf(bufs, mbuf, idx) || rte_mbuf_refcnt_read(mbuf) != 1)
 		return false;
-	if (!RTE_MBUF_DIRECT(mbuf) &&
-			(!RTE_MBUF_HAS_EXTBUF(mbuf) || mbuf->shinfo->free_cb != avph_ext_free ||
-					rte_mbuf_ext_refcnt_read(mbuf->shinfo) != 1))
+	if (!RTE_MBUF_HAS_EXTBUF(mbuf) || mbuf->shinfo->free_cb != avph_ext_free ||
+			rte_mbuf_ext_refcnt_read(mbuf->shinfo) != 1)
 		return false;
 	return mbuf->data_len != 0 && (uint32_t)mbuf->data_off + mbuf->data_len <= AVPH_BUF_LEN;
 }

@@ -191,10 +191,7 @@ rx_pool_check(const struct avph_port *port, struct rte_mempool *mp)
 	}
 	if (mp == port->pool->mp)
 		return 0;
-	if (avph_pool_is_fixed(mp)) {
-		AVPH_LOG(ERR, "%s: mempool %s: the own one of another port", port->name, mp->name);
-		return -EINVAL;
-	}
+	/* the own ones of other ports among them */
 	if (rte_pktmbuf_priv_flags(mp) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) {
 		AVPH_LOG(ERR, "%s: mempool %s: its mbufs have buffers pinned to them", port->name,
 				mp->name);

@@ -72,7 +72,7 @@ rx_set_fixed(struct rte_mbuf *mbuf, const struct avpd_seg *seg, uint16_t port_id
 {
 	mbuf->data_off = (uint16_t)(seg->data_off - sizeof(struct avp_desc));
 	mbuf->port = port_id;
-	mbuf->ol_flags = 0;
+	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
 	mbuf->packet_type = 0;
 	mbuf->data_len = seg->data_len;
 	mbuf->pkt_len = seg->data_len;
@@ -85,11 +85,8 @@ static inline void
 rx_set_attached(struct rte_mbuf *mbuf, struct rte_mbuf *fixed, const struct avpd_seg *seg,
 		uint16_t port_id)
 {
-	struct avph_mbuf_priv *priv = rte_mbuf_to_priv(fixed);
-
-	rte_mbuf_ext_refcnt_set(&priv->shinfo, 1);
 	rte_pktmbuf_attach_extbuf(mbuf, fixed->buf_addr, rte_mbuf_iova_get(fixed), AVPH_BUF_LEN,
-			&priv->shinfo);
+			fixed->shinfo);
 	mbuf->data_off = (uint16_t)(seg->data_off - sizeof(struct avp_desc));
 	mbuf->port = port_id;
 	mbuf->data_len = seg->data_len;
