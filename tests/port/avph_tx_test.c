@@ -232,6 +232,26 @@ a_full_fifo_leaves_packets_with_the_application(void **state)
 }
 
 static void
+the_guest_never_has_more_than_its_free_fifo_takes(void **state)
+{
+	struct rte_mbuf *mbufs[64];
+	uint64_t taken[63];
+
+	(void)state;
+	begin((struct port_conf){.args = "ring=64"}, 1, 0);
+	pkt_fill(&sent, 100, 0, 0);
+	for (uint32_t i = 0; i < 64; i++)
+		mbufs[i] = pkt_mbuf(port.app_pool, &sent, 0);
+	assert_int_equal(rte_eth_tx_burst(port.id, 0, mbufs, 63), 63);
+	for (uint32_t i = 0; i < 63; i++)
+		assert_true(sim_guest_take_rx(&guest, 0, &taken[i]));
+	assert_int_equal(send_one(0, mbufs[63]), 0);
+	assert_true(sim_guest_put_free(&guest, 0, taken[0]));
+	assert_int_equal(send_one(0, mbufs[63]), 1);
+	end();
+}
+
+static void
 an_empty_pool_leaves_packets_with_the_application(void **state)
 {
 	struct rte_mbuf *mbufs[128];
@@ -579,6 +599,8 @@ main(void)
 					too_long_and_too_short_packets_are_dropped, clean_up),
 			cmocka_unit_test_teardown(
 					a_full_fifo_leaves_packets_with_the_application, clean_up),
+			cmocka_unit_test_teardown(the_guest_never_has_more_than_its_free_fifo_takes,
+					clean_up),
 			cmocka_unit_test_teardown(an_empty_pool_leaves_packets_with_the_application,
 					clean_up),
 			cmocka_unit_test_teardown(
