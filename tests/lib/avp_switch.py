@@ -94,7 +94,8 @@ class Switch:
         """Run avpctl with these words; return the switch's answer."""
         done = self.run(line, "--json")
         if done.returncode != 0:
-            raise Failed("avpctl %s: %s" % (line, done.stderr.strip()))
+            raise Failed("avpctl %s: %s\nlog of the switch:\n%s"
+                         % (line, done.stderr.strip(), self.read_log()))
         return json.loads(done.stdout)
 
     def read_log(self):

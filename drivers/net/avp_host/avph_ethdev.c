@@ -424,11 +424,12 @@ avph_dev_close(struct rte_eth_dev *dev)
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
-	port_call(port, close_on_loop);
+	/* queues first: to let go of one updates the port, which needs its memory */
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		avph_rx_queue_release(dev, i);
 	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
 		avph_tx_queue_release(dev, i);
+	port_call(port, close_on_loop);
 	avph_process_put(port->process);
 	AVPH_LOG(INFO, "%s: closed", port->name);
 	/* it is in dev_private, which ethdev frees */
