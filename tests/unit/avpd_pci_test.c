@@ -94,6 +94,8 @@ bar_keeps_the_address_it_is_given(void **state)
 	avpd_pci_init(&pci, MEM_SIZE);
 	write_at(&pci, PCI_BASE_ADDRESS_0, 0xfebd5123, 4);
 	assert_int_equal(read_at(&pci, PCI_BASE_ADDRESS_0, 4), 0xfebd5000);
+	write_at(&pci, PCI_BASE_ADDRESS_0, 0xe0002000, 4);
+	assert_int_equal(read_at(&pci, PCI_BASE_ADDRESS_0, 4), 0xe0002000);
 	write_at(&pci, PCI_BASE_ADDRESS_2, 0x12c00000, 4);
 	write_at(&pci, PCI_BASE_ADDRESS_3, 0x38, 4);
 	assert_int_equal(read_at(&pci, PCI_BASE_ADDRESS_2, 4), 0x12c0000c);
