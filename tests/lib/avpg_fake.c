@@ -254,6 +254,16 @@ avpg_fake_stop(struct avpg_fake *fake)
 	fake->thread_running = false;
 }
 
+int
+avpg_fake_resume(struct avpg_fake *fake)
+{
+	atomic_store(&fake->quit, false);
+	if (pthread_create(&fake->thread, NULL, thread_main, fake) != 0)
+		return -1;
+	fake->thread_running = true;
+	return 0;
+}
+
 /*
  * struct avpg_hw_ops
  */
@@ -455,9 +465,8 @@ avpg_fake_create(const struct avpg_fake_conf *conf)
 	memmap_write(fake, fake->hw.mem_size);
 	info_write(fake);
 	avpg_fake_format(fake);
-	if (pthread_create(&fake->thread, NULL, thread_main, fake) != 0)
+	if (avpg_fake_resume(fake) != 0)
 		goto err_destroy;
-	fake->thread_running = true;
 	return fake;
 
 err_destroy:

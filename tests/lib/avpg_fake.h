@@ -99,6 +99,8 @@ void avpg_fake_destroy(struct avpg_fake *fake);
 
 /** End the thread: from here on the test owns the control FIFOs too. */
 void avpg_fake_stop(struct avpg_fake *fake);
+/** Start it again; 0 or -1. */
+int avpg_fake_resume(struct avpg_fake *fake);
 
 /** Make the data FIFOs anew, and fill the alloc FIFOs. Done by itself at configure. */
 void avpg_fake_format(struct avpg_fake *fake);

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * Life of a guest port: found, configured, started, stopped, detached, attached to another device,
+ * removed, closed; and what ethdev is told of it.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include <rte_malloc.h>
+
+#include "avpg_port_fixture.h"
+
+static struct avpg_fixture fixture;
+
+static int
+group_setup(void **state __rte_unused)
+{
+	return fixture_eal_init();
+}
+
+static int
+setup(void **state)
+{
+	fixture_create(&fixture, &avpg_fake_default, 2048);
+	*state = &fixture;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	fixture_destroy(*state);
+	return 0;
+}
+
+static bool
+link_is_up(const struct avpg_fixture *f)
+{
+	struct rte_eth_link link;
+
+	assert_int_equal(rte_eth_link_get_nowait(f->port_id, &link), 0);
+	return link.link_status == RTE_ETH_LINK_UP;
+}
+
+static void
+wait_link(const struct avpg_fixture *f, bool up)
+{
+	for (int i = 0; i < 40000 && link_is_up(f) != up; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+	assert_int_equal(link_is_up(f), up);
+}
+
+/* A packet each way over queue 0. */
+static void
+traffic(struct avpg_fixture *f, uint32_t len)
+{
+	uint8_t bytes[AVP_MAX_PKT_SIZE];
+	struct rte_mbuf *m = fixture_mbuf(f, len, 2048, 1);
+	uint32_t nb_segs = 0;
+	uint64_t va;
+
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+	assert_true(avpg_fake_get(&f->fake->tx[0], &va));
+	for (uint64_t next = va; next != 0; next = avpg_fake_desc_at(f->fake, next)->next_va)
+		nb_segs++;
+	assert_int_equal(avpg_fake_desc_at(f->fake, va)->pkt_len, len);
+	assert_int_equal(nb_segs,
+			(len + f->fake->conf.buf_data_size - 1) / f->fake->conf.buf_data_size);
+	fixture_bytes(bytes, len, 2);
+	va = avpg_fake_pkt(f->fake, avpg_fake_own_buf(f->fake), bytes, len,
+			f->fake->conf.buf_data_size);
+	assert_true(avpg_fake_put(&f->fake->rx[0], va));
+	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 1);
+	fixture_check_mbuf(m, bytes, len);
+	rte_pktmbuf_free(m);
+}
+
+static void
+the_device_learns_of_every_step(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	assert_int_equal(atomic_load(&f->fake->intr_mask), AVP_INTR_MASK_ALL);
+	assert_int_equal(atomic_load(&f->fake->taken), 0);
+	fixture_start(f, 2, 1);
+	assert_int_equal(atomic_load(&f->fake->taken), 2);
+	assert_int_equal(f->fake->config.device_id, 0xfeed);
+	assert_int_equal(f->fake->config.driver_type, AVP_DRIVER_DPDK);
+	assert_int_equal(f->fake->config.nb_rx_queues, 2);
+	assert_int_equal(f->fake->config.nb_tx_queues, 1);
+	assert_int_equal(f->fake->config.features, 0);
+	assert_int_equal(f->fake->config.link_up, 0);
+	assert_true(atomic_load(&f->fake->link_up));
+	assert_true(link_is_up(f));
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	assert_false(atomic_load(&f->fake->link_up));
+	assert_false(link_is_up(f));
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	f->port = NULL;
+	assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_SHUTDOWN);
+	assert_int_equal(atomic_load(&f->fake->intr_mask), AVP_INTR_MASK_NONE);
+	assert_null(f->fake->handler);
+	assert_true(f->fake->destroyed);
+}
+
+static void
+what_ethdev_is_told_is_true(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_eth_dev_info info;
+	struct rte_eth_rxq_info rxq;
+	struct rte_eth_txq_info txq;
+	struct rte_eth_link link;
+	uint16_t mtu;
+
+	fixture_start(f, 2, 2);
+	assert_int_equal(rte_eth_dev_info_get(f->port_id, &info), 0);
+	assert_int_equal(info.max_rx_queues, 2);
+	assert_int_equal(info.max_tx_queues, 2);
+	assert_int_equal(info.max_rx_pktlen, 9238);
+	assert_int_equal(info.max_mtu, 9216);
+	assert_true(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER);
+	assert_true(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	assert_true(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	assert_true(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT);
+	assert_int_equal(rte_eth_rx_queue_info_get(f->port_id, 0, &rxq), 0);
+	assert_ptr_equal(rxq.mp, f->pool);
+	assert_int_equal(rxq.nb_desc, 64);
+	assert_int_equal(rxq.scattered_rx, 1);
+	assert_int_equal(rte_eth_tx_queue_info_get(f->port_id, 0, &txq), 0);
+	assert_int_equal(txq.nb_desc, 64);
+	assert_int_equal(rte_eth_link_get_nowait(f->port_id, &link), 0);
+	assert_int_equal(link.link_speed, RTE_ETH_SPEED_NUM_UNKNOWN);
+	assert_int_equal(rte_eth_dev_get_mtu(f->port_id, &mtu), 0);
+	assert_int_equal(mtu, 1500);
+}
+
+static void
+a_queue_that_was_not_set_up_prevents_start(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	assert_int_equal(rte_eth_dev_configure(f->port_id, 2, 1, &f->conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(f->port_id, 0, 64, 0, NULL, f->pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(f->port_id, 0, 64, 0, NULL), 0);
+	assert_int_not_equal(rte_eth_dev_start(f->port_id), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(f->port_id, 1, 64, 0, NULL, f->pool), 0);
+	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
+}
+
+static void
+the_devices_refusal_reaches_the_application(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	atomic_store(&f->fake->result, -EPERM);
+	assert_int_equal(rte_eth_dev_configure(f->port_id, 2, 2, &f->conf), -EPERM);
+	atomic_store(&f->fake->result, 0);
+	fixture_start(f, 2, 2);
+	atomic_store(&f->fake->result, -EPERM);
+	assert_int_equal(rte_eth_dev_set_mtu(f->port_id, 9000), -EPERM);
+	/* what cannot be refused is not */
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_start(f->port_id), -EPERM);
+	assert_false(link_is_up(f));
+	atomic_store(&f->fake->result, 0);
+}
+
+static void
+an_mtu_set_while_stopped_comes_with_the_configuration(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	f->conf.rxmode.mtu = 4000;
+	assert_int_equal(rte_eth_dev_configure(f->port_id, 1, 1, &f->conf), 0);
+	assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_SET_MTU);
+	assert_int_equal(f->fake->last.arg.mtu, 4000);
+	/* what it knows already it is not told again */
+	assert_int_equal(rte_eth_dev_configure(f->port_id, 1, 1, &f->conf), 0);
+	assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_CONFIGURE);
+	f->conf.rxmode.mtu = 1500;
+	assert_int_equal(rte_eth_dev_configure(f->port_id, 1, 1, &f->conf), 0);
+	assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_SET_MTU);
+}
+
+static void
+stripping_can_be_switched_while_it_runs(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	fixture_start(f, 1, 1);
+	assert_int_equal(f->fake->config.features, 0);
+	assert_int_equal(rte_eth_dev_set_vlan_offload(f->port_id, RTE_ETH_VLAN_STRIP_OFFLOAD), 0);
+	assert_int_equal(f->fake->config.features, AVP_FEATURE_VLAN);
+	assert_int_equal(f->fake->config.link_up, 1);
+	traffic(f, 1000);
+	assert_int_equal(rte_eth_dev_set_vlan_offload(f->port_id, 0), 0);
+	assert_int_equal(f->fake->config.features, 0);
+	traffic(f, 1000);
+}
+
+static void
+a_fifo_that_makes_no_sense_prevents_start(void **state)
+{
+	struct avpg_fixture *f = *state;
+	uint32_t len;
+
+	fixture_start(f, 2, 2);
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	len = f->fake->rx[1].fifo->len;
+	f->fake->rx[1].fifo->len = 1u << 20;
+	assert_int_equal(rte_eth_dev_start(f->port_id), -EINVAL);
+	f->fake->rx[1].fifo->len = 63;
+	assert_int_equal(rte_eth_dev_start(f->port_id), -EINVAL);
+	f->fake->rx[1].fifo->len = len;
+	f->fake->alloc[1].fifo->write = 64;
+	assert_int_equal(rte_eth_dev_start(f->port_id), -EINVAL);
+	f->fake->alloc[1].fifo->write = 0;
+	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
+}
+
+static void
+detach_lets_go_and_attach_comes_back(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_mbuf *m;
+
+	fixture_start(f, 2, 2);
+	for (int i = 0; i < 3; i++) {
+		traffic(f, 5000);
+		assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED),
+				AVP_MIGRATION_DETACHED);
+		assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_SHUTDOWN);
+		wait_link(f, false);
+		assert_int_equal(rte_eth_dev_set_mtu(f->port_id, 1400), -EBUSY);
+		m = fixture_mbuf(f, 60, 2048, 1);
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 0);
+		assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
+		rte_pktmbuf_free(m);
+		f->fake->info->device_id++;
+		assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED),
+				AVP_MIGRATION_ATTACHED);
+		assert_int_equal(f->fake->config.device_id, f->fake->info->device_id);
+		assert_int_equal(f->fake->config.link_up, 1);
+		wait_link(f, true);
+	}
+	traffic(f, 5000);
+	assert_int_equal(fixture_xstat(f, "detaches"), 3);
+	assert_int_equal(fixture_xstat(f, "attaches"), 3);
+}
+
+/* Put another device of @conf in the place of the one that is detached. */
+static void
+replace_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf)
+{
+	struct avpg_fake *next = avpg_fake_create(conf);
+
+	assert_non_null(next);
+	/* the port keeps its struct avpg_hw, and that is in the old device */
+	avpg_fake_stop(f->fake);
+	avpg_fake_stop(next);
+	next->hw.ops = f->fake->hw.ops;
+	next->handler = f->fake->handler;
+	next->handler_arg = f->fake->handler_arg;
+	atomic_store(&next->intr_mask, AVP_INTR_MASK_ALL);
+	struct avpg_fake old = *f->fake;
+
+	*f->fake = *next;
+	*next = old;
+	avpg_fake_destroy(next);
+	avpg_fake_resume(f->fake);
+}
+
+static void
+attach_takes_up_a_different_device(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = {
+			.nb_queues = 4,
+			.min_rx_queues = 3,
+			.ring_len = 128,
+			.nb_bufs = 32,
+			.buf_data_size = 1024, /* an old size would overrun these */
+			.max_rx_size = 5000,
+			.features = 0,
+	};
+	struct rte_mbuf *m;
+
+	f->conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	fixture_start(f, 2, 2);
+	assert_int_equal(f->fake->config.features, AVP_FEATURE_VLAN);
+	traffic(f, 5000);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	replace_device(f, &conf);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
+	assert_int_equal(f->fake->config.nb_rx_queues, 3);
+	assert_int_equal(f->fake->config.features, 0);
+	traffic(f, 5000);
+	/* five of its buffers are the limit now */
+	m = fixture_mbuf(f, 5 * 1024 + 1, 2048, 1);
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+	assert_int_equal(fixture_xstat(f, "tx_q0_drop_too_long"), 1);
+}
+
+static void
+attach_fails_cleanly_and_may_be_tried_again(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+	struct rte_mbuf *m;
+
+	fixture_start(f, 2, 2);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	/* too few queues */
+	conf.nb_queues = 1;
+	replace_device(f, &conf);
+	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
+	/* no AVP device */
+	conf.nb_queues = 2;
+	replace_device(f, &conf);
+	f->fake->info->magic = 0;
+	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
+	f->fake->info->magic = AVP_DEVICE_MAGIC;
+	/* one that refuses */
+	atomic_store(&f->fake->result, -EPERM);
+	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
+	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
+	assert_false(link_is_up(f));
+	assert_int_equal(fixture_xstat(f, "attach_failures"), 3);
+	atomic_store(&f->fake->result, 0);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
+	wait_link(f, true);
+	traffic(f, 5000);
+}
+
+static void
+a_register_of_all_ones_is_no_migration(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	fixture_start(f, 1, 1);
+	atomic_store(&f->fake->migration_status, UINT32_MAX);
+	atomic_store(&f->fake->intr_status, UINT32_MAX);
+	f->fake->handler(f->fake->handler_arg);
+	assert_true(avpg_fake_wait(&f->fake->intr_status, 0)); /* it has looked */
+	traffic(f, 100);
+	assert_int_equal(atomic_load(&f->fake->acks), 0);
+	assert_true(link_is_up(f));
+}
+
+static void
+close_while_detached_frees_everything(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	fixture_start(f, 2, 2);
+	traffic(f, 100);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	f->port = NULL;
+	assert_true(f->fake->destroyed);
+	assert_null(f->fake->handler);
+}
+
+static void
+close_does_not_wait_for_a_detach_that_hangs(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct timespec start, end;
+
+	fixture_start(f, 1, 1);
+	atomic_store(&f->fake->mode, AVPG_FAKE_SILENT);
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0); /* its request is not answered */
+	atomic_store(&f->fake->migration_status, AVP_MIGRATION_DETACHED);
+	atomic_store(&f->fake->intr_status, AVP_INTR_MIGRATION);
+	f->fake->handler(f->fake->handler_arg);
+	assert_true(avpg_fake_wait(&f->fake->intr_status, 0));
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	f->port = NULL;
+	assert_true((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000 <
+			2 * AVPG_CTRL_TIME_LIMIT_MS);
+}
+
+static atomic_uint nb_removals;
+
+static int
+on_removal(uint16_t port_id __rte_unused, enum rte_eth_event_type type __rte_unused,
+		void *arg __rte_unused, void *ret __rte_unused)
+{
+	atomic_fetch_add(&nb_removals, 1);
+	return 0;
+}
+
+static void
+a_device_that_is_gone_is_reported_once(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_mbuf *m;
+
+	fixture_start(f, 1, 1);
+	assert_int_equal(rte_eth_dev_callback_register(
+					 f->port_id, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL),
+			0);
+	avpg_port_gone(f->port);
+	avpg_port_gone(f->port);
+	assert_true(avpg_fake_wait(&nb_removals, 1));
+	wait_link(f, false);
+	m = fixture_mbuf(f, 60, 2048, 1);
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 0);
+	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
+	rte_pktmbuf_free(m);
+	assert_int_equal(rte_eth_dev_is_removed(f->port_id), 1);
+	/* even a device that still asks is not answered */
+	uint32_t taken = atomic_load(&f->fake->taken);
+
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	f->port = NULL;
+	assert_int_equal(atomic_load(&f->fake->taken), taken);
+	assert_int_equal(atomic_load(&nb_removals), 1);
+}
+
+/* Make an ethdev of the device and expect that to fail. */
+static int
+probe_fails(struct avpg_fake *fake)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocate("simulated1");
+	struct avp_err err = {0};
+	int ret;
+
+	assert_non_null(dev);
+	dev->data->dev_private = rte_zmalloc(NULL, sizeof(struct avpg_port), 64);
+	ret = avpg_ethdev_init(dev, &fake->hw, &err);
+	assert_int_not_equal(ret, 0);
+	assert_true(err.msg[0] != '\0');
+	assert_null(fake->handler);
+	assert_false(fake->destroyed);
+	rte_eth_dev_release_port(dev);
+	return ret;
+}
+
+static void
+a_bad_device_is_refused_and_left_alone(void **state __rte_unused)
+{
+	struct avpg_fake *fake = avpg_fake_create(&avpg_fake_default);
+
+	assert_non_null(fake);
+	fake->info->magic = 0;
+	assert_int_equal(probe_fails(fake), -ENODEV);
+	fake->info->magic = AVP_DEVICE_MAGIC;
+	fake->req.fifo->len = 17;
+	assert_int_equal(probe_fails(fake), -EINVAL);
+	fake->req.fifo->len = AVPG_FAKE_CTRL_LEN;
+	memset(fake->info->mac, 0, 6);
+	assert_int_equal(probe_fails(fake), -EINVAL);
+	fake->info->mac[0] = 0x03; /* a group */
+	assert_int_equal(probe_fails(fake), -EINVAL);
+	assert_int_equal(atomic_load(&fake->acks), 0);
+	atomic_store(&fake->migration_status, AVP_MIGRATION_DETACHED);
+	assert_int_equal(probe_fails(fake), -EBUSY);
+	assert_int_equal(atomic_load(&fake->acks), 1);
+	assert_int_equal(atomic_load(&fake->ack), AVP_MIGRATION_DETACHED);
+	avpg_fake_destroy(fake);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+			TEST(the_device_learns_of_every_step),
+			TEST(what_ethdev_is_told_is_true),
+			TEST(a_queue_that_was_not_set_up_prevents_start),
+			TEST(the_devices_refusal_reaches_the_application),
+			TEST(an_mtu_set_while_stopped_comes_with_the_configuration),
+			TEST(stripping_can_be_switched_while_it_runs),
+			TEST(a_fifo_that_makes_no_sense_prevents_start),
+			TEST(detach_lets_go_and_attach_comes_back),
+			TEST(attach_takes_up_a_different_device),
+			TEST(attach_fails_cleanly_and_may_be_tried_again),
+			TEST(a_register_of_all_ones_is_no_migration),
+			TEST(close_while_detached_frees_everything),
+			TEST(close_does_not_wait_for_a_detach_that_hangs),
+			TEST(a_device_that_is_gone_is_reported_once),
+			TEST(a_bad_device_is_refused_and_left_alone),
+	};
+
+	return cmocka_run_group_tests_name("avpg_ethdev", tests, group_setup, NULL);
+}
