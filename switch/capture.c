@@ -20,6 +20,7 @@
 #include <rte_pcapng.h>
 #include <rte_ring.h>
 
+#include "avp_compat.h"
 #include "avp_sock.h"
 #include "capture.h"
 #include "forward.h"
@@ -58,15 +59,14 @@ capture_packets(struct capture *capture, uint16_t port_id, struct rte_mbuf *cons
 	enum rte_pcapng_direction direction =
 			is_rx ? RTE_PCAPNG_DIRECTION_IN : RTE_PCAPNG_DIRECTION_OUT;
 	struct rte_mbuf *copies[FORWARD_BURST];
-	uint64_t now_tsc = rte_get_tsc_cycles();
 	unsigned int n = 0;
 	unsigned int done;
 
 	if (atomic_load_explicit(&capture->full, memory_order_relaxed))
 		return;
 	for (uint16_t i = 0; i < nb; i++) {
-		copies[n] = rte_pcapng_copy(port_id, 0, mbufs[i], capture->pool, capture->snaplen,
-				now_tsc, direction);
+		copies[n] = AVP_PCAPNG_COPY(
+				port_id, mbufs[i], capture->pool, capture->snaplen, direction);
 		if (copies[n] != NULL)
 			n++;
 	}
@@ -137,8 +137,11 @@ open_file(struct capture *capture, const struct capture_conf *conf, struct avp_e
 	if (fd < 0)
 		return avp_err_set(err, errno, "%s: %s", conf->file, strerror(errno));
 	capture->out = rte_pcapng_fdopen(fd, NULL, NULL, "avp-switch", conf->port_name);
-	if (capture->out == NULL) {
+	if (capture->out == NULL)
 		avp_sock_close(&fd);
+	if (capture->out == NULL ||
+			AVP_PCAPNG_ADD_INTERFACE(capture->out, conf->port_id, conf->port_name) <
+					0) {
 		unlink(conf->file);
 		return avp_err_set(err, EIO, "%s: the pcapng header cannot be written", conf->file);
 	}

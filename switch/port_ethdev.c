@@ -70,7 +70,7 @@ probe(const struct sw *sw, struct port *port, struct avp_err *err)
 	uint16_t id;
 
 	if (rc != 0)
-		return avp_err_set(err, EINVAL, "%s: device=%.128s: DPDK has no bus for it",
+		return avp_err_set(err, EINVAL, "%s: device=%.128s: no driver of DPDK's knows it",
 				port->name, port->device);
 	snprintf(dev_name, sizeof(dev_name), "%s", da.name);
 	rte_devargs_reset(&da);

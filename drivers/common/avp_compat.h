@@ -77,4 +77,26 @@ avp_compat_ctrl_thread(
 #endif
 }
 
+/*
+ * Capture files, for sources that include rte_pcapng.h. 23.03: interfaces are added by a call;
+ * before, opening the file added all. 23.11: rte_pcapng_copy() takes the time itself. 25.11: link
+ * types. AVP_PCAPNG_ADD_INTERFACE returns less than 0 when the file cannot be written.
+ */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+#define AVP_PCAPNG_ADD_INTERFACE(file, port_id, name) \
+	rte_pcapng_add_interface(file, port_id, DLT_EN10MB, name, NULL, NULL)
+#elif RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+#define AVP_PCAPNG_ADD_INTERFACE(file, port_id, name) \
+	rte_pcapng_add_interface(file, port_id, name, NULL, NULL)
+#else
+#define AVP_PCAPNG_ADD_INTERFACE(file, port_id, name) 0
+#endif
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+#define AVP_PCAPNG_COPY(port_id, mbuf, pool, len, direction) \
+	rte_pcapng_copy(port_id, 0, mbuf, pool, len, direction, NULL)
+#else
+#define AVP_PCAPNG_COPY(port_id, mbuf, pool, len, direction) \
+	rte_pcapng_copy(port_id, 0, mbuf, pool, len, rte_rdtsc(), direction)
+#endif
+
 #endif /* AVP_COMPAT_H */
