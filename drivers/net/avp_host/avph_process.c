@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_mempool.h>
 
@@ -19,6 +20,8 @@
 #include "avph_process.h"
 
 #define CONTROL_THREAD_NAME "avp-control"
+/* Between the checks at the end of the control thread, when there is no time for the timer's. */
+#define LAST_CHECK_NS 1000000
 
 /* DPDK probes devices without a context of ours: this is it. */
 static struct avph_process the_process;
@@ -104,13 +107,22 @@ process_timer_init(void *arg)
 static int
 process_timer_fini(void *arg)
 {
+	const struct timespec apart = {.tv_nsec = LAST_CHECK_NS};
 	struct avph_process *process = arg;
 	const struct avph_pool *pool;
 
 	avp_timer_fini(&process->leftover_timer);
+	for (unsigned int i = 0; i < AVPH_LEFTOVER_CHECKS && !LIST_EMPTY(&process->leftovers);
+			i++) {
+		nanosleep(&apart, NULL);
+		leftovers_check(process);
+	}
 	LIST_FOREACH (pool, &process->leftovers, entry)
-		AVPH_LOG(WARNING, "%s: %u buffers are not back, its memory stays", pool->name,
-				rte_mempool_in_use_count(pool->mp));
+		AVPH_LOG(WARNING,
+				"%s: %u buffers are not back: its memory stays until a port is "
+				"opened "
+				"after they are",
+				pool->name, rte_mempool_in_use_count(pool->mp));
 	return 0;
 }
 
