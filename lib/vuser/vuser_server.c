@@ -514,6 +514,7 @@ server_accept(struct avp_watch *watch, uint32_t events)
 	(void)events;
 	for (uint32_t i = 0; i < SERVER_ACCEPTS; i++) {
 		if (!vuser_reaper_has_room(server->reaper)) {
+			server->holding = true; /* look again soon */
 			server_pause(server);
 			break;
 		}

@@ -266,6 +266,20 @@ vuser_fixture_count_fds(void)
 	return count - 3; /* ".", ".." and the folder itself */
 }
 
+static void
+fixture_list_fds(void)
+{
+	char path[32];
+	char target[128];
+
+	for (int fd = 0; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ssize_t len = readlink(path, target, sizeof(target));
+		if (len > 0)
+			fprintf(stderr, "  %d: %.*s\n", fd, (int)len, target);
+	}
+}
+
 bool
 vuser_fixture_wait_fds(int count)
 {
@@ -276,8 +290,10 @@ vuser_fixture_wait_fds(int count)
 		nanosleep(&pause, NULL);
 		now = vuser_fixture_count_fds();
 	}
-	if (now != count)
-		fprintf(stderr, "%d descriptors are open, not %d\n", now, count);
+	if (now != count) {
+		fprintf(stderr, "%d descriptors are open, not %d:\n", now, count);
+		fixture_list_fds();
+	}
 	return now == count;
 }
 
