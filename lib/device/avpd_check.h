@@ -36,7 +36,9 @@ enum avpd_check {
 	AVPD_CHECK_BAD_STRIDE, /* it is not the start of a buffer */
 	AVPD_CHECK_BAD_OWNER,  /* the buffer is not the guest's to give, on this FIFO, now */
 	AVPD_CHECK_BAD_DATA, /* the data does not start in its own buffer, behind the descriptor */
-	AVPD_CHECK_BAD_DATA_LEN, /* the data runs past its buffer, or is empty */
+	AVPD_CHECK_BAD_DATA_LEN, /* the data runs past its buffer, or is empty, or the first segment
+				  * of several has no whole Ethernet header: programs read that
+				  * without looking */
 	AVPD_CHECK_BAD_CHAIN,   /* 0 or more than 5 segments, another number of them than announced,
 				 * or one buffer twice (a loop) */
 	AVPD_CHECK_BAD_PKT_LEN, /* not the sum of the segments, below 14 bytes, above the limit */
@@ -297,6 +299,8 @@ avpd_check_chain(const struct avpd_bufs *bufs, const uint16_t *owners, uint16_t 
 
 	if (nb_segs == 0 || nb_segs > AVP_MAX_SEGS)
 		return AVPD_CHECK_BAD_CHAIN;
+	if (nb_segs > 1 && sum < AVP_MIN_PKT_SIZE)
+		return AVPD_CHECK_BAD_DATA_LEN;
 	for (uint32_t n = 1; n < nb_segs; n++) {
 		enum avpd_check check;
 

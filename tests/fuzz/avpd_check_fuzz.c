@@ -158,6 +158,8 @@ model_pkt(const struct world *w, uint64_t va, uint32_t max_pkt, struct avpd_pkt 
 		return check;
 	if (head->nb_segs == 0 || head->nb_segs > AVP_MAX_SEGS)
 		return AVPD_CHECK_BAD_CHAIN;
+	if (head->nb_segs > 1 && head->data_len < AVP_MIN_PKT_SIZE)
+		return AVPD_CHECK_BAD_DATA_LEN;
 	desc = head;
 	sum = head->data_len;
 	while (pkt->nb_own < head->nb_segs) {

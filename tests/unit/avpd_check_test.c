@@ -442,6 +442,27 @@ packet_length_has_limits(void **state)
 }
 
 static void
+first_of_several_segments_has_the_ethernet_header(void **state)
+{
+	struct fixture *f = *state;
+
+	make_pkt(f, 2, 14);
+	ASSERT_CHECK(f, AVPD_CHECK_OK, 2);
+	desc(f, 0)->data_len = 13;
+	desc(f, 0)->pkt_len = 27;
+	ASSERT_CHECK(f, AVPD_CHECK_BAD_DATA_LEN, 1);
+	/* where reading 14 bytes would leave the buffer */
+	desc(f, 0)->data_va = label(1) - 1;
+	desc(f, 0)->data_len = 1;
+	desc(f, 0)->pkt_len = 15;
+	ASSERT_CHECK(f, AVPD_CHECK_BAD_DATA_LEN, 1);
+	make_pkt(f, 2, 14);
+	desc(f, 2)->data_len = 1;
+	desc(f, 0)->pkt_len = 15;
+	ASSERT_CHECK(f, AVPD_CHECK_OK, 2);
+}
+
+static void
 every_result_has_its_own_name(void **state)
 {
 	(void)state;
@@ -596,6 +617,7 @@ main(void)
 			TEST(fault_behind_the_head_gives_back_what_was_checked),
 			TEST(packet_length_must_be_the_sum),
 			TEST(packet_length_has_limits),
+			TEST(first_of_several_segments_has_the_ethernet_header),
 			TEST(every_result_has_its_own_name),
 			TEST(descriptor_that_changes_while_read_stays_consistent),
 			TEST(empty_buffer_is_what_the_stock_driver_takes_for_granted),
