@@ -108,7 +108,7 @@ static void
 wrong_files_are_refused_with_section_key_and_value(void **state)
 {
 	static const char *const files[][2] = {
-			{"[swich]\nfdb_age = 1\n", "[swich]: there are [switch]"},
+			{"[switches]\nfdb_age = 1\n", "[switches]: there are [switch]"},
 			{"[switch]\nfdb_agee = 1\n", "switch: fdb_agee: no such parameter"},
 			{"[switch]\nfdb_age = 0\n", "fdb_age=0: must be a number from 1 to 86400"},
 			{"[switch]\nfdb_age = x\n", "fdb_age=\"x\": must be a number"},

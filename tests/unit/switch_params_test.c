@@ -88,7 +88,7 @@ struct refusal {
 static const struct refusal refusals[] = {
 		{"{}", "p0: name: missing"},
 		{"[]", "p0: params: must be an object"},
-		{"{\"name\":\"a\", \"nmae\":1}", "p0: nmae: no such parameter"},
+		{"{\"name\":\"a\", \"name2\":1}", "p0: name2: no such parameter"},
 		{"{\"name\":\"a\", \"x\\n\\u001b\":1}", "p0: x\\x0a\\x1b: no such parameter"},
 		{"{\"name\":5}", "p0: name=5: must be 1 to 31 of A-Z"},
 		{"{\"name\":\"\"}", "p0: name=\"\": must be 1 to 31"},
