@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_common.h>
 #include <rte_errno.h>
@@ -27,8 +28,8 @@ struct fdb_entry {
 	uint64_t key;           /* fixed while published */
 	_Atomic uint32_t where; /* port, ENTRY_STATIC */
 	_Atomic uint32_t seen_s;
-	uint32_t free_next; /* while free: index of the next free entry; under lock */
-	bool in_use;        /* under lock */
+	uint32_t free_next;  /* while free: index of the next free entry; under lock */
+	_Atomic bool in_use; /* written under lock; read without to pass over the free ones */
 };
 
 struct fdb {
@@ -60,6 +61,18 @@ entry_where(const struct fdb_entry *entry)
 	return atomic_load_explicit(&entry->where, memory_order_relaxed);
 }
 
+static bool
+is_in_use(const struct fdb_entry *entry)
+{
+	return atomic_load_explicit(&entry->in_use, memory_order_relaxed);
+}
+
+static void
+set_in_use(struct fdb_entry *entry, bool in_use)
+{
+	atomic_store_explicit(&entry->in_use, in_use, memory_order_relaxed);
+}
+
 uint16_t
 fdb_entry_port(const struct fdb_entry *entry)
 {
@@ -87,6 +100,16 @@ entry_alloc(struct fdb *fdb)
 	assert(fdb->free_first < fdb->size);
 	fdb->free_first = entry->free_next;
 	return entry;
+}
+
+/* The control thread may run ahead of a worker that holds the lock: it must let it go on. */
+static void
+control_lock(struct fdb *fdb)
+{
+	const struct timespec ts = {.tv_nsec = 10000};
+
+	while (!rte_spinlock_trylock(&fdb->lock))
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
 int
@@ -167,14 +190,14 @@ entry_add(struct fdb *fdb, uint64_t key, uint32_t where)
 	struct fdb_entry *entry = entry_alloc(fdb);
 
 	entry->key = key;
-	entry->in_use = true;
+	set_in_use(entry, true);
 	atomic_store_explicit(&entry->where, where, memory_order_relaxed);
 	atomic_store_explicit(&entry->seen_s,
 			atomic_load_explicit(&fdb->now_s, memory_order_relaxed),
 			memory_order_relaxed);
 	/* Publishes with release, so that a worker that finds the key sees the entry filled in. */
 	if (rte_hash_add_key_data(fdb->hash, &key, entry) != 0) {
-		entry->in_use = false;
+		set_in_use(entry, false);
 		entry_free(fdb, entry);
 		return -ENOSPC;
 	}
@@ -191,7 +214,7 @@ entry_del(struct fdb *fdb, struct fdb_entry *entry)
 
 	if (!where_is_static(where))
 		fdb->nb_learned[where_port(where)]--;
-	entry->in_use = false;
+	set_in_use(entry, false);
 	rte_hash_del_key(fdb->hash, &entry->key);
 }
 
@@ -258,7 +281,7 @@ fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port)
 	struct fdb_entry *entry;
 	int rc = 0;
 
-	rte_spinlock_lock(&fdb->lock);
+	control_lock(fdb);
 	entry = entry_find(fdb, key);
 	if (entry != NULL && where_is_static(entry_where(entry)))
 		rc = where_port(entry_where(entry)) == port ? 0 : -EEXIST;
@@ -277,7 +300,7 @@ fdb_del_static(struct fdb *fdb, uint64_t key, uint16_t port)
 {
 	struct fdb_entry *entry;
 
-	rte_spinlock_lock(&fdb->lock);
+	control_lock(fdb);
 	entry = entry_find(fdb, key);
 	if (entry != NULL && entry_where(entry) == (port | ENTRY_STATIC))
 		entry_del(fdb, entry);
@@ -293,10 +316,12 @@ fdb_flush(struct fdb *fdb, uint16_t port, uint16_t vid)
 		struct fdb_entry *entry = &fdb->entries[i];
 		uint32_t where;
 
+		if (!is_in_use(entry))
+			continue;
 		/* One entry at a time: workers that want to learn do not wait, they skip. */
-		rte_spinlock_lock(&fdb->lock);
+		control_lock(fdb);
 		where = entry_where(entry);
-		if (entry->in_use && !where_is_static(where) &&
+		if (is_in_use(entry) && !where_is_static(where) &&
 				(port == FDB_ANY || where_port(where) == port) &&
 				(vid == FDB_ANY || entry->key >> 48 == vid)) {
 			entry_del(fdb, entry);
@@ -317,9 +342,12 @@ fdb_age(struct fdb *fdb, uint32_t now_s)
 		struct fdb_entry *entry = &fdb->entries[i];
 		uint32_t idle_s;
 
-		rte_spinlock_lock(&fdb->lock);
+		if (!is_in_use(entry))
+			continue;
+		control_lock(fdb);
 		idle_s = now_s - atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
-		if (entry->in_use && !where_is_static(entry_where(entry)) && idle_s >= fdb->age_s) {
+		if (is_in_use(entry) && !where_is_static(entry_where(entry)) &&
+				idle_s >= fdb->age_s) {
 			entry_del(fdb, entry);
 			nb++;
 		}
@@ -338,8 +366,10 @@ fdb_walk(struct fdb *fdb, void (*fn)(const struct fdb_info *info, void *ctx), vo
 		struct fdb_info info;
 		bool in_use;
 
-		rte_spinlock_lock(&fdb->lock);
-		in_use = entry->in_use;
+		if (!is_in_use(entry))
+			continue;
+		control_lock(fdb);
+		in_use = is_in_use(entry);
 		if (in_use) {
 			uint32_t where = entry_where(entry);
 

@@ -21,6 +21,7 @@
 SW_LOG_TOPIC(lcore);
 
 #define REAP_ROUNDS 1024u
+#define SYNCHRONIZE_SLEEP_US 10u
 
 struct worker {
 	struct lcore_set *set;
@@ -195,7 +196,11 @@ lcore_stop(struct lcore_set *set)
 void
 lcore_synchronize(struct lcore_set *set)
 {
-	rte_rcu_qsbr_synchronize(set->conf.rcu, RTE_QSBR_THRID_INVALID);
+	uint64_t token = rte_rcu_qsbr_start(set->conf.rcu);
+
+	/* Asleep, not polling: a worker may wait for this very CPU. */
+	while (rte_rcu_qsbr_check(set->conf.rcu, token, false) == 0)
+		sleep_us(SYNCHRONIZE_SLEEP_US);
 }
 
 struct dp_view *

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,16 @@ control_work(void *ctx)
 	return !app->stop;
 }
 
+/* Answers must not wait for the time slices of busy workers. Not for threads made from here on. */
+static void
+run_ahead_of_workers(void)
+{
+	struct sched_param param = {.sched_priority = 1};
+
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) != 0)
+		SW_LOG(INFO, "switch: control work has no priority: %s", strerror(errno));
+}
+
 static void
 run(struct app *app)
 {
@@ -204,6 +215,8 @@ run(struct app *app)
 	sd_notify(0, "READY=1");
 	if (rte_lcore_count() == 1)
 		lcore_run_single(app->sw->lcores, control_work, app);
+	else
+		run_ahead_of_workers();
 	while (!app->stop)
 		avp_loop_run_once(app->sw->loop, -1);
 	sd_notify(0, "STOPPING=1");
