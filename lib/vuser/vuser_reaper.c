@@ -80,6 +80,8 @@ reaper_start(struct vuser_reaper *reaper)
 	if (pthread_attr_init(&attr) != 0)
 		return false;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* normal priority, whatever the loop has: freeing gigabytes is not urgent */
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 	/* a program that locks its memory would pay for the default of 8 MiB */
 	pthread_attr_setstacksize(&attr, REAPER_STACK_SIZE);
 	sigfillset(&all);
