@@ -6,7 +6,7 @@
  * How it works: epoll, with the watch as its cookie. A batch of events is fetched into the loop; a
  * watch that is removed while the batch is worked off is struck out of the rest of it. Calls from
  * other threads are a list under a lock, an eventfd wakes the loop, and a condition wakes the
- * callers. Each timer is a timerfd.
+ * callers. Each timer is a timerfd; all ticks share one.
  */
 
 #include <assert.h>
@@ -42,6 +42,10 @@ struct avp_loop {
 	int batch_size;
 	int batch_next; /* not yet handled */
 	bool handling;
+
+	struct avp_timer tick_timer; /* runs while there are ticks */
+	struct avp_tick *ticks;
+	struct avp_tick *tick_next; /* of those that are being called */
 
 	pthread_mutex_t lock; /* of all that follows */
 	pthread_cond_t called;
@@ -95,6 +99,18 @@ loop_wake(struct avp_loop *loop)
 		;
 }
 
+static void
+loop_ticked(struct avp_timer *timer)
+{
+	struct avp_loop *loop =
+			(struct avp_loop *)((char *)timer - offsetof(struct avp_loop, tick_timer));
+
+	for (struct avp_tick *tick = loop->ticks; tick != NULL; tick = loop->tick_next) {
+		loop->tick_next = tick->next;
+		tick->ticked(tick);
+	}
+}
+
 struct avp_loop *
 avp_loop_create(void)
 {
@@ -114,6 +130,11 @@ avp_loop_create(void)
 		goto err_close;
 	loop->wake.ready = loop_woken;
 	ret = avp_watch_add(loop, &loop->wake, EPOLLIN);
+	if (ret < 0) {
+		errno = -ret;
+		goto err_close_wake;
+	}
+	ret = avp_timer_init(loop, &loop->tick_timer, loop_ticked);
 	if (ret < 0) {
 		errno = -ret;
 		goto err_close_wake;
@@ -151,6 +172,8 @@ avp_loop_destroy(struct avp_loop *loop)
 		loop_wake(loop);
 		pthread_join(loop->thread, NULL);
 	}
+	assert(loop->ticks == NULL);
+	avp_timer_fini(&loop->tick_timer);
 	avp_watch_remove(loop, &loop->wake);
 	close(loop->wake.fd);
 	close(loop->epoll_fd);
@@ -341,4 +364,39 @@ avp_timer_fini(struct avp_timer *timer)
 	avp_watch_remove(timer->loop, &timer->watch);
 	close(timer->fd);
 	timer->fd = -1;
+}
+
+void
+avp_tick_start(struct avp_loop *loop, struct avp_tick *tick)
+{
+	if (tick->loop != NULL)
+		return;
+	tick->loop = loop;
+	tick->prev = NULL;
+	tick->next = loop->ticks;
+	if (loop->ticks != NULL)
+		loop->ticks->prev = tick;
+	else
+		avp_timer_set(&loop->tick_timer, AVP_TICK_US, AVP_TICK_US);
+	loop->ticks = tick;
+}
+
+void
+avp_tick_stop(struct avp_tick *tick)
+{
+	struct avp_loop *loop = tick->loop;
+
+	if (loop == NULL)
+		return;
+	if (loop->tick_next == tick)
+		loop->tick_next = tick->next;
+	if (tick->prev != NULL)
+		tick->prev->next = tick->next;
+	else
+		loop->ticks = tick->next;
+	if (tick->next != NULL)
+		tick->next->prev = tick->prev;
+	tick->loop = NULL;
+	if (loop->ticks == NULL)
+		avp_timer_set(&loop->tick_timer, 0, 0);
 }

@@ -76,4 +76,24 @@ void avp_timer_set(struct avp_timer *timer, uint64_t delay_us, uint64_t period_u
 /** Also from @expired; a timer that was all zero but for fd = -1, or has ended, is left alone. */
 void avp_timer_fini(struct avp_timer *timer);
 
+/** How often ticks come. */
+#define AVP_TICK_US 250u
+
+/**
+ * Something that has to look at memory all the time, embedded. All ticks of a loop share one timer:
+ * where there are many, waking up costs more than looking. Nothing is called while there is none.
+ */
+struct avp_tick {
+	void (*ticked)(struct avp_tick *tick); /* may start and stop ticks */
+	/* private to the loop */
+	struct avp_loop *loop; /* NULL: stopped */
+	struct avp_tick *next;
+	struct avp_tick *prev;
+};
+
+/** @tick->ticked must be set, the rest 0. Nothing happens if it has been started. */
+void avp_tick_start(struct avp_loop *loop, struct avp_tick *tick);
+/** Nothing happens if it has not been started. */
+void avp_tick_stop(struct avp_tick *tick);
+
 #endif /* COMMON_AVP_LOOP_H */

@@ -22,7 +22,7 @@ client_connected(void *ctx)
 	avpd_info_write(dev);
 	avpd_ctrl_format(&dev->ctrl);
 	avpd_guest_changed(dev, false);
-	avp_timer_set(&dev->poll_timer, AVPD_CTRL_POLL_US, AVPD_CTRL_POLL_US);
+	avp_tick_start(dev->loop, &dev->poll_tick);
 	AVPD_LOG_PEER(dev, AVP_LOG_NOTICE, "%s: client connected", dev->name);
 }
 
@@ -31,7 +31,7 @@ client_disconnected(void *ctx)
 {
 	struct avpd_device *dev = ctx;
 
-	avp_timer_set(&dev->poll_timer, 0, 0);
+	avp_tick_stop(&dev->poll_tick);
 	avpd_irq_fini(&dev->irq);
 	dev->guest.connected = 0;
 	avpd_guest_gone(dev);

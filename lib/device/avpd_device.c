@@ -81,22 +81,18 @@ regions_init(struct avpd_device *dev)
 static int
 timers_init(struct avpd_device *dev, struct avp_err *err)
 {
-	int ret = avp_timer_init(dev->loop, &dev->poll_timer, avpd_guest_poll_expired);
+	int ret = avp_timer_init(dev->loop, &dev->done_timer, avpd_guest_done_expired);
 
 	if (ret < 0)
 		goto err_none;
-	ret = avp_timer_init(dev->loop, &dev->done_timer, avpd_guest_done_expired);
-	if (ret < 0)
-		goto err_poll;
 	ret = avp_timer_init(dev->loop, &dev->migrate_timer, avpd_guest_migrate_expired);
 	if (ret < 0)
 		goto err_done;
+	dev->poll_tick.ticked = avpd_guest_poll;
 	return 0;
 
 err_done:
 	avp_timer_fini(&dev->done_timer);
-err_poll:
-	avp_timer_fini(&dev->poll_timer);
 err_none:
 	return avp_err_set(err, -ret, "%s: timer: %s", dev->name, strerror(-ret));
 }
@@ -104,9 +100,9 @@ err_none:
 static void
 timers_fini(struct avpd_device *dev)
 {
+	avp_tick_stop(&dev->poll_tick);
 	avp_timer_fini(&dev->migrate_timer);
 	avp_timer_fini(&dev->done_timer);
-	avp_timer_fini(&dev->poll_timer);
 }
 
 static int

@@ -26,7 +26,7 @@
 #include "avpd_queue.h"
 
 /** How often a connected device looks at its request FIFO, and how many requests it then takes. */
-#define AVPD_CTRL_POLL_US 250u
+#define AVPD_CTRL_POLL_US AVP_TICK_US
 #define AVPD_CTRL_POLL_MAX 4u
 
 struct avpd_conf {

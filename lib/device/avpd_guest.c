@@ -129,9 +129,9 @@ take_request(struct avpd_device *dev)
 }
 
 void
-avpd_guest_poll_expired(struct avp_timer *timer)
+avpd_guest_poll(struct avp_tick *tick)
 {
-	struct avpd_device *dev = AVPD_CONTAINER_OF(timer, struct avpd_device, poll_timer);
+	struct avpd_device *dev = AVPD_CONTAINER_OF(tick, struct avpd_device, poll_tick);
 
 	avpd_ctrl_tick(&dev->ctrl);
 	for (uint32_t i = 0; i < AVPD_CTRL_POLL_MAX; i++) {

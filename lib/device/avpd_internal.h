@@ -84,7 +84,7 @@ struct avpd_device {
 	uint64_t device_id;
 	struct avpd_counters counters;
 
-	struct avp_timer poll_timer;    /* runs while a client is connected */
+	struct avp_tick poll_tick;      /* while a client is connected */
 	struct avp_timer done_timer;    /* ... while a request waits for the datapath */
 	struct avp_timer migrate_timer; /* ... while a detach or attach is under way */
 
@@ -145,7 +145,7 @@ void avpd_guest_detach(struct avpd_device *dev, uint32_t timeout_ms);
 void avpd_guest_attach(struct avpd_device *dev, uint32_t timeout_ms);
 
 /* Timers of the device. */
-void avpd_guest_poll_expired(struct avp_timer *timer);
+void avpd_guest_poll(struct avp_tick *tick);
 void avpd_guest_done_expired(struct avp_timer *timer);
 void avpd_guest_migrate_expired(struct avp_timer *timer);
 

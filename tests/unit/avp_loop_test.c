@@ -254,6 +254,75 @@ thread_takes_no_signals(void **state)
 	avp_loop_destroy(NULL);
 }
 
+/* A tick that stops another one, or itself. */
+struct ticker {
+	struct avp_tick tick;
+	struct ticker *victim;
+	unsigned int calls;
+};
+
+static void
+ticker_ticked(struct avp_tick *tick)
+{
+	struct ticker *ticker = (struct ticker *)tick;
+
+	ticker->calls++;
+	if (ticker->victim != NULL)
+		avp_tick_stop(&ticker->victim->tick);
+}
+
+static void
+ticks_come_to_all_that_have_started(void **state)
+{
+	struct avp_loop *loop = avp_loop_create();
+	struct ticker t[3] = {0};
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		t[i].tick.ticked = ticker_ticked;
+		avp_tick_start(loop, &t[i].tick);
+		avp_tick_start(loop, &t[i].tick);
+	}
+	while (t[0].calls < 5)
+		assert_int_equal(avp_loop_run_once(loop, WAIT_MS), 1);
+	assert_int_equal(t[1].calls, 5);
+	assert_int_equal(t[2].calls, 5);
+	avp_tick_stop(&t[1].tick);
+	while (t[0].calls < 10)
+		assert_int_equal(avp_loop_run_once(loop, WAIT_MS), 1);
+	assert_int_equal(t[1].calls, 5);
+	assert_int_equal(t[2].calls, 10);
+	avp_tick_stop(&t[0].tick);
+	avp_tick_stop(&t[2].tick);
+	avp_tick_stop(&t[2].tick);
+	assert_int_equal(avp_loop_run_once(loop, 5), 0); /* nothing runs for nobody */
+	avp_loop_destroy(loop);
+}
+
+static void
+tick_stopped_by_another_of_the_same_round_does_not_come(void **state)
+{
+	struct avp_loop *loop = avp_loop_create();
+	struct ticker t[4] = {0};
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++) {
+		t[i].tick.ticked = ticker_ticked;
+		avp_tick_start(loop, &t[i].tick);
+	}
+	/* the last one started comes first */
+	t[3].victim = &t[2];
+	t[1].victim = &t[1];
+	while (t[0].calls < 2)
+		assert_int_equal(avp_loop_run_once(loop, WAIT_MS), 1);
+	assert_int_equal(t[3].calls, 2);
+	assert_int_equal(t[2].calls, 0);
+	assert_int_equal(t[1].calls, 1);
+	avp_tick_stop(&t[3].tick);
+	avp_tick_stop(&t[0].tick);
+	avp_loop_destroy(loop);
+}
+
 int
 main(void)
 {
@@ -262,6 +331,8 @@ main(void)
 			cmocka_unit_test(watch_without_events_is_quiet_until_modified),
 			cmocka_unit_test(periodic_timer_repeats_and_stops),
 			cmocka_unit_test(timer_may_end_itself),
+			cmocka_unit_test(ticks_come_to_all_that_have_started),
+			cmocka_unit_test(tick_stopped_by_another_of_the_same_round_does_not_come),
 			cmocka_unit_test(calls_of_many_threads_run_one_at_a_time),
 			cmocka_unit_test(call_is_direct_without_a_thread_and_on_it),
 			cmocka_unit_test(thread_takes_no_signals),
