@@ -153,7 +153,8 @@ port_avp_show(const struct port *port)
 			"ring", (int)info.ring_len, "buffers", (int)info.nb_bufs, "mru",
 			(int)info.max_pkt_size, "bar2_bytes", (json_int_t)info.mem_size,
 			"mem_bytes", (json_int_t)info.mem_used, "page_bytes", (int)info.page_size);
-	more = json_pack("{s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}",
+	more = json_pack("{s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
+			 "s:I, s:I}",
 			"connected", (int)info.connected, "configured", (int)info.configured,
 			"running", (int)info.running, "migration", (int)info.migration, "features",
 			(json_int_t)info.features, "features_offered",
@@ -162,7 +163,9 @@ port_avp_show(const struct port *port)
 			"driver_version", (int)info.driver_version, "guest_mtu", (int)info.mtu,
 			"connects", (json_int_t)info.connects, "requests",
 			(json_int_t)info.requests, "requests_refused",
-			(json_int_t)info.requests_refused);
+			(json_int_t)info.requests_refused, "requests_bad",
+			(json_int_t)info.requests_bad, "ctrl_fifo_faults",
+			(json_int_t)info.ctrl_fifo_faults);
 	if (json_object_update(show, more) != 0) {
 		json_decref(show);
 		show = NULL;

@@ -68,6 +68,8 @@ info_on_loop(void *arg)
 			.connects = status.counters.connects,
 			.requests = status.counters.requests,
 			.requests_refused = status.counters.requests_refused,
+			.requests_bad = status.counters.requests_bad,
+			.ctrl_fifo_faults = status.counters.fifo_faults,
 	};
 	memcpy(info->socket_path, port->args.socket, sizeof(info->socket_path));
 	memcpy(info->domain, port->args.domain, sizeof(info->domain));
@@ -155,6 +157,8 @@ tel_add_info(struct rte_tel_data *data, const struct rte_avp_host_info *info)
 	rte_tel_data_add_dict_uint(data, "connects", info->connects);
 	rte_tel_data_add_dict_uint(data, "requests", info->requests);
 	rte_tel_data_add_dict_uint(data, "requests_refused", info->requests_refused);
+	rte_tel_data_add_dict_uint(data, "requests_bad", info->requests_bad);
+	rte_tel_data_add_dict_uint(data, "ctrl_fifo_faults", info->ctrl_fifo_faults);
 }
 
 static int

@@ -56,6 +56,8 @@ struct rte_avp_host_info {
 	uint64_t connects;
 	uint64_t requests;
 	uint64_t requests_refused;
+	uint64_t requests_bad;     /* entries of the request FIFO that do not name the slot */
+	uint64_t ctrl_fifo_faults; /* index or length of a control FIFO overwritten */
 };
 
 /** Fill in @info. Returns 0 or -ENODEV. Control context: takes a call into the control thread. */
