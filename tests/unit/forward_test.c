@@ -636,6 +636,28 @@ flood_of_a_guest_is_private_too(void **state)
 }
 
 static void
+flood_of_a_guest_shares_nothing_with_it(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, LONG_LEN);
+	const uint8_t *begin = rte_pktmbuf_mtod(mbuf, uint8_t *);
+
+	place->view.ports[0].guest_writable = true;
+	forward(place, 0, mbuf);
+	for (unsigned int i = 1; i < NB_PORTS; i++) {
+		struct rte_mbuf *sent = sent_to(i);
+
+		assert_non_null(sent);
+		for (const struct rte_mbuf *seg = sent; seg != NULL; seg = seg->next) {
+			const uint8_t *data = rte_pktmbuf_mtod(seg, const uint8_t *);
+
+			assert_true(data + seg->data_len <= begin || data >= begin + LONG_LEN);
+		}
+		rte_pktmbuf_free(sent);
+	}
+}
+
+static void
 long_packet_of_a_guest_leaves_with_its_payload_shared(void **state)
 {
 	struct place *place = *state;
@@ -746,6 +768,7 @@ main(void)
 			TEST(header_rewritten_by_the_guest_is_not_sent),
 			TEST(tag_rewritten_by_the_guest_is_not_sent),
 			TEST(flood_of_a_guest_is_private_too),
+			TEST(flood_of_a_guest_shares_nothing_with_it),
 			TEST(long_packet_of_a_guest_leaves_with_its_payload_shared),
 			TEST(header_in_a_segment_of_its_own_is_replaced),
 			TEST(packet_within_a_domain_is_passed_by_pointer),

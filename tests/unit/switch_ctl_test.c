@@ -23,6 +23,7 @@
 #include "avp_sock.h"
 #include "ctl.h"
 #include "eal_fixture.h"
+#include "fdb.h"
 #include "sw.h"
 
 #define LIMIT_MS 5000
@@ -367,6 +368,51 @@ avp_port_has_a_static_entry_in_each_of_its_networks(void **state)
 }
 
 static void
+count_entry(const struct fdb_info *info, void *ctx)
+{
+	unsigned int *nb = ctx;
+
+	(void)info;
+	(*nb)++;
+}
+
+static void
+deleted_port_leaves_no_entry(void **state)
+{
+	struct place *place = *state;
+	unsigned int nb = 0;
+
+	add_networks(place);
+	expect_done(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"p0\",\"type\":\"avp\","
+			"\"network\":\"blue\"}}");
+	fdb_learn(place->sw->fdb, NULL, fdb_key(0x0102, 100), 0, 10);
+	fdb_walk(place->sw->fdb, count_entry, &nb);
+	assert_int_equal(nb, 2);
+	nb = 0;
+	expect_done(place, "{\"method\":\"port.del\",\"params\":{\"name\":\"p0\"}}");
+	fdb_walk(place->sw->fdb, count_entry, &nb);
+	assert_int_equal(nb, 0);
+}
+
+static void
+port_that_leaves_a_network_is_forgotten_there(void **state)
+{
+	struct place *place = *state;
+	unsigned int nb = 0;
+
+	add_networks(place);
+	expect_done(place, PORT_ADD("a", ",\"trunks\":[\"red\",\"blue\"]"));
+	fdb_learn(place->sw->fdb, NULL, fdb_key(0x0102, 100), 0, 10);
+	fdb_learn(place->sw->fdb, NULL, fdb_key(0x0102, 200), 0, 10);
+	expect_done(place,
+			"{\"method\":\"port.set\",\"params\":{\"name\":\"a\",\"trunks\":[\"red\"]}"
+			"}");
+	fdb_walk(place->sw->fdb, count_entry, &nb);
+	assert_int_equal(nb, 1);
+}
+
+static void
 mac_is_taken_once_in_a_network(void **state)
 {
 	struct place *place = *state;
@@ -629,6 +675,34 @@ client_that_does_not_read_is_not_read_from(void **state)
 }
 
 static void
+many_requests_at_once_are_all_answered(void **state)
+{
+	enum { NB = 1000 };
+	struct place *place = *state;
+	int fd = connect_client(place);
+	char *requests = calloc(NB, strlen(VERSION) + 1);
+	char line[4096];
+	unsigned int nb_answers = 0;
+
+	for (unsigned int i = 0; i < NB; i++)
+		memcpy(requests + i * strlen(VERSION), VERSION, strlen(VERSION));
+	put(fd, requests);
+	/* The switch gets as far as it can before the first answer is read. */
+	while (avp_loop_run_once(place->sw->loop, 0) > 0)
+		;
+	for (unsigned int i = 0; i < LIMIT_MS && nb_answers < NB; i++) {
+		ssize_t n = recv(fd, line, sizeof(line), MSG_DONTWAIT);
+
+		for (ssize_t j = 0; j < n; j++)
+			nb_answers += line[j] == '\n';
+		avp_loop_run_once(place->sw->loop, n > 0 ? 0 : 1);
+	}
+	assert_int_equal(nb_answers, NB);
+	free(requests);
+	close(fd);
+}
+
+static void
 client_that_hangs_up_at_any_byte_does_no_harm(void **state)
 {
 	struct place *place = *state;
@@ -690,6 +764,8 @@ main(void)
 			TEST(wrong_port_is_refused_and_leaves_nothing),
 			TEST(avp_port_is_made_with_a_socket_and_a_lasting_mac),
 			TEST(avp_port_has_a_static_entry_in_each_of_its_networks),
+			TEST(deleted_port_leaves_no_entry),
+			TEST(port_that_leaves_a_network_is_forgotten_there),
 			TEST(mac_is_taken_once_in_a_network),
 			TEST(ports_come_and_go_many_times),
 			TEST(capture_needs_a_port_and_a_new_file),
@@ -699,6 +775,7 @@ main(void)
 			TEST(zero_bytes_are_no_request),
 			TEST(one_client_too_many_is_told_and_closed),
 			TEST(client_that_does_not_read_is_not_read_from),
+			TEST(many_requests_at_once_are_all_answered),
 			TEST(client_that_hangs_up_at_any_byte_does_no_harm),
 			TEST(capture_ends_with_the_client_that_started_it),
 	};
