@@ -34,8 +34,8 @@ fixture_eal_init(void)
 static struct rte_driver driver = {.name = "simulated"};
 static struct rte_device device = {.name = "simulated0", .driver = &driver, .numa_node = -1};
 
-static void
-port_create(struct avpg_fixture *f)
+void
+fixture_probe(struct avpg_fixture *f)
 {
 	struct rte_eth_dev *dev = rte_eth_dev_allocate("simulated0");
 	struct avp_err err = {0};
@@ -60,7 +60,7 @@ fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32
 	f->pool = rte_pktmbuf_pool_create("fixture", FIXTURE_NB_MBUFS, 0, 0,
 			(uint16_t)(RTE_PKTMBUF_HEADROOM + mbuf_room), SOCKET_ID_ANY);
 	assert_non_null(f->pool);
-	port_create(f);
+	fixture_probe(f);
 }
 
 void

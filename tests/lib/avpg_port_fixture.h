@@ -31,6 +31,8 @@ int fixture_eal_init(void);
 
 /** A device and a port on it, not configured. @mbuf_room: data bytes of an mbuf. */
 void fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room);
+/** Make the port again, after it was closed. */
+void fixture_probe(struct avpg_fixture *f);
 /** Configure with so many queues, as f->conf says, set them up, start. */
 void fixture_start(struct avpg_fixture *f, uint16_t nb_rx, uint16_t nb_tx);
 /** Stop and close what there is; every mbuf must be back. */

@@ -128,6 +128,7 @@ static const struct lie lies[] = {
 		LIE(rx_fifo_pa, AVPG_FAKE_MEM_PA + 4096 + 4, -EINVAL),
 		LIE(tx_fifo_size, 0, -EINVAL),
 		LIE(tx_fifo_size, 16, -EINVAL),
+		LIE(tx_fifo_size, 0x40000, -EINVAL), /* the second would not fit */
 		LIE(tx_fifo_size, 0xffffffff, -EINVAL),
 		LIE(rx_fifo_size, 0x80000000, -EINVAL),
 		LIE(alloc_fifo_size, 100, -EINVAL),

@@ -89,22 +89,12 @@ avpg_port_link_refresh(struct avpg_port *port)
 }
 
 void
-avpg_port_link_event(struct avpg_port *port)
-{
-	if (avpg_port_link_refresh(port) && port->dev->data->dev_conf.intr_conf.lsc != 0)
-		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_LSC, NULL);
-}
-
-void
 avpg_port_gone(struct avpg_port *port)
 {
 	if (atomic_exchange(&port->state, AVPG_GONE) == AVPG_GONE)
 		return;
 	atomic_store(&port->ctrl.cancelled, true);
-	avpg_queues_shut(port);
-	AVPG_LOG(NOTICE, "%s: the device is gone: close the port and remove it", port->name);
-	avpg_port_link_event(port);
-	rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+	sem_post(&port->wake);
 }
 
 /* Tell the device of an MTU that it does not know; that it refuses is no reason to stop. */
@@ -127,16 +117,15 @@ tell_mtu(struct avpg_port *port)
 int
 avpg_port_configure(struct avpg_port *port)
 {
-	const struct rte_eth_dev_data *data = port->dev->data;
-	uint64_t offloads = data->dev_conf.rxmode.offloads;
+	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
 	struct avp_config config;
 	int ret;
 
 	port->features = 0;
 	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
 		port->features |= port->info.features & AVP_FEATURE_VLAN;
-	port->nb_rx_fifos = (uint8_t)RTE_MAX(data->nb_rx_queues, port->info.min_rx_queues);
-	port->nb_tx_fifos = (uint8_t)RTE_MAX(data->nb_tx_queues, port->info.min_tx_queues);
+	port->nb_rx_fifos = (uint8_t)RTE_MAX(port->nb_rx_queues, port->info.min_rx_queues);
+	port->nb_tx_fifos = (uint8_t)RTE_MAX(port->nb_tx_queues, port->info.min_tx_queues);
 	config = (struct avp_config){
 			.device_id = port->info.device_id,
 			.driver_type = AVP_DRIVER_DPDK,
@@ -166,6 +155,8 @@ avpg_dev_configure(struct rte_eth_dev *dev)
 	if (ret != 0)
 		return ret;
 	port->configured = false;
+	port->nb_rx_queues = (uint8_t)dev->data->nb_rx_queues;
+	port->nb_tx_queues = (uint8_t)dev->data->nb_tx_queues;
 	ret = avpg_port_configure(port);
 	port->configured = ret == 0;
 	ctl_end(port);
@@ -176,16 +167,14 @@ avpg_dev_configure(struct rte_eth_dev *dev)
 static int
 queues_check(const struct avpg_port *port)
 {
-	const struct rte_eth_dev_data *data = port->dev->data;
-
-	for (uint16_t i = 0; i < data->nb_rx_queues; i++) {
-		if (data->rx_queues[i] == NULL) {
+	for (uint32_t i = 0; i < port->nb_rx_queues; i++) {
+		if (port->rxqs[i] == NULL) {
 			AVPG_LOG(ERR, "%s: start: rx queue %u: not set up", port->name, i);
 			return -EINVAL;
 		}
 	}
-	for (uint16_t i = 0; i < data->nb_tx_queues; i++) {
-		if (data->tx_queues[i] == NULL) {
+	for (uint32_t i = 0; i < port->nb_tx_queues; i++) {
+		if (port->txqs[i] == NULL) {
 			AVPG_LOG(ERR, "%s: start: tx queue %u: not set up", port->name, i);
 			return -EINVAL;
 		}
@@ -319,10 +308,12 @@ avpg_dev_close(struct rte_eth_dev *dev)
 		if (ret != 0)
 			AVPG_LOG(WARNING, "%s: shut down: refused: %s", port->name, strerror(-ret));
 	}
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		avpg_rx_queue_release(dev, i);
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		avpg_tx_queue_release(dev, i);
+	for (uint16_t i = 0; i < AVP_MAX_QUEUES; i++) {
+		if (port->rxqs[i] != NULL)
+			avpg_rx_queue_release(dev, i);
+		if (port->txqs[i] != NULL)
+			avpg_tx_queue_release(dev, i);
+	}
 	pthread_mutex_destroy(&port->ctl_lock);
 	sem_destroy(&port->wake);
 	port->hw->ops->destroy(port->hw);

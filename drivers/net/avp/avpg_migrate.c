@@ -18,9 +18,6 @@
 #include "avp_compat.h"
 #include "avpg_port.h"
 
-/* A register of a device whose server, or whose BAR, is not there reads so. */
-#define NOT_THERE 0xffffffffu
-
 static void
 on_interrupt(void *arg)
 {
@@ -63,24 +60,21 @@ detach(struct avpg_port *port)
 	else
 		AVPG_LOG(NOTICE, "%s: detached", port->name);
 	acknowledge(port, ret == 0 ? AVP_MIGRATION_DETACHED : AVP_MIGRATION_ERROR);
-	avpg_port_link_event(port);
 }
 
 /* Can the application's configuration go on with this device? */
 static int
 compatible(const struct avpg_port *port, const struct avpg_info *info)
 {
-	const struct rte_eth_dev_data *data = port->dev->data;
-
 	if (port->configured &&
-			(data->nb_rx_queues > info->max_rx_queues ||
-					data->nb_tx_queues > info->max_tx_queues)) {
+			(port->nb_rx_queues > info->max_rx_queues ||
+					port->nb_tx_queues > info->max_tx_queues)) {
 		AVPG_LOG(ERR, "%s: attach: %u rx and %u tx queues in use: the device has %u and %u",
-				port->name, data->nb_rx_queues, data->nb_tx_queues,
+				port->name, port->nb_rx_queues, port->nb_tx_queues,
 				info->max_rx_queues, info->max_tx_queues);
 		return -ENOTSUP;
 	}
-	if (memcmp(info->mac, data->mac_addrs, sizeof(info->mac)) != 0)
+	if (memcmp(info->mac, port->dev->data->mac_addrs, sizeof(info->mac)) != 0)
 		AVPG_LOG(WARNING, "%s: attach: the device has another MAC address: keeping ours",
 				port->name);
 	return 0;
@@ -127,27 +121,49 @@ attach(struct avpg_port *port)
 	else
 		AVPG_LOG(NOTICE, "%s: attached", port->name);
 	acknowledge(port, ret == 0 ? AVP_MIGRATION_ATTACHED : AVP_MIGRATION_ERROR);
-	avpg_port_link_event(port);
 }
 
-/* Look what the device wants; nothing, mostly. */
-static void
-serve(struct avpg_port *port)
+/* What the device wants: to be detached or attached, or nothing, which is AVP_MIGRATION_NONE. A
+ * device that is not there reads as all ones, which is none of them. */
+static enum avp_migration
+wanted(struct avpg_port *port)
 {
 	struct avpg_hw *hw = port->hw;
 	uint32_t pending, status;
 
-	if (hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) != 0 || pending == NOT_THERE ||
-			(pending & AVP_INTR_MIGRATION) == 0)
-		return;
-	if (hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0)
-		return;
+	if (avpg_port_state(port) == AVPG_GONE ||
+			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) != 0 ||
+			(pending & AVP_INTR_MIGRATION) == 0 ||
+			hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0 ||
+			(status != AVP_MIGRATION_DETACHED && status != AVP_MIGRATION_ATTACHED))
+		return AVP_MIGRATION_NONE;
+	return (enum avp_migration)status;
+}
+
+/* Something has happened. The application is told last, with no lock held. */
+static void
+serve(struct avpg_port *port)
+{
+	enum avp_migration asked = wanted(port);
+	bool gone, link_changed;
+
 	pthread_mutex_lock(&port->ctl_lock);
-	if (avpg_port_state(port) != AVPG_GONE && status == AVP_MIGRATION_DETACHED)
+	gone = avpg_port_state(port) == AVPG_GONE;
+	if (gone)
+		avpg_queues_close(port);
+	else if (asked == AVP_MIGRATION_DETACHED)
 		detach(port);
-	else if (avpg_port_state(port) != AVPG_GONE && status == AVP_MIGRATION_ATTACHED)
+	else if (asked == AVP_MIGRATION_ATTACHED)
 		attach(port);
+	link_changed = avpg_port_link_refresh(port);
 	pthread_mutex_unlock(&port->ctl_lock);
+	if (link_changed && port->dev->data->dev_conf.intr_conf.lsc != 0)
+		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+	if (gone && !port->gone_told) {
+		port->gone_told = true;
+		AVPG_LOG(NOTICE, "%s: the device is gone: close and remove the port", port->name);
+		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+	}
 }
 
 static AVP_THREAD_RET

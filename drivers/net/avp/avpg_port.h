@@ -151,10 +151,14 @@ struct avpg_port {
 	const char *name; /* the port's, for messages */
 	struct avpg_info info;
 	struct avpg_ctrl ctrl;
-	pthread_mutex_t ctl_lock; /* info, ctrl, and all below but what is atomic */
-	uint32_t features;        /* accepted */
-	uint32_t told_mtu;        /* that the device knows of */
-	uint8_t nb_rx_fifos;      /* in use since configure, >= rx queues */
+	pthread_mutex_t ctl_lock;              /* info, ctrl, and all below but what is atomic */
+	uint32_t features;                     /* accepted */
+	uint32_t told_mtu;                     /* that the device knows of */
+	struct avpg_rxq *rxqs[AVP_MAX_QUEUES]; /* NULL: not set up; ethdev has its own list */
+	struct avpg_txq *txqs[AVP_MAX_QUEUES];
+	uint8_t nb_rx_queues; /* as configured by the application */
+	uint8_t nb_tx_queues;
+	uint8_t nb_rx_fifos; /* in use since configure, >= rx queues */
 	uint8_t nb_tx_fifos;
 	bool configured; /* by the application */
 	bool started;    /* likewise */
@@ -164,6 +168,7 @@ struct avpg_port {
 	/* the port's own thread, see avpg_migrate.c */
 	pthread_t thread;
 	bool thread_running;
+	bool gone_told; /* the application, that the device is gone; the thread's */
 	atomic_bool thread_quit;
 	sem_t wake;
 	_Atomic uint64_t detaches;
@@ -190,7 +195,8 @@ avpg_port_state(const struct avpg_port *port)
  */
 int avpg_ethdev_init(struct rte_eth_dev *dev, struct avpg_hw *hw, struct avp_err *err);
 
-/** The device does not answer any more and never will. Any thread; the glue's, mostly. */
+/** The device does not answer any more and never will. Any thread but an lcore; does not block: the
+ * port's thread does what follows from it. */
 void avpg_port_gone(struct avpg_port *port);
 
 /** Tell the device how the application has configured the port, FIFOs in use included; then what
@@ -207,11 +213,8 @@ avpg_port_wants_link(const struct avpg_port *port)
 /** Set ethdev's link status from the port's state. True: it has changed. */
 bool avpg_port_link_refresh(struct avpg_port *port);
 
-/** The same, and tell the application of a change. Not from its own calls. */
-void avpg_port_link_event(struct avpg_port *port);
-
 /*
- * avpg_queue.c
+ * avpg_queue.c; what walks over all queues wants ctl_lock held
  */
 
 int avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
@@ -224,10 +227,6 @@ void avpg_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id);
 void avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info);
 void avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info);
 
-/** The application's queue, NULL when not set up. */
-struct avpg_rxq *avpg_rxq_get(const struct avpg_port *port, uint16_t queue_id);
-struct avpg_txq *avpg_txq_get(const struct avpg_port *port, uint16_t queue_id);
-
 /**
  * Take up the FIFOs, with indices as they now are, and give each rx queue its share of them. Gates
  * must be closed. Returns 0 or -errno, with a message logged.
@@ -239,9 +238,6 @@ void avpg_queues_open(struct avpg_port *port);
 
 /** Keep bursts out, and wait until none is under way. -ETIMEDOUT when an lcore stays inside one. */
 int avpg_queues_close(struct avpg_port *port);
-
-/** Keep bursts out from now on; those under way may still run. */
-void avpg_queues_shut(struct avpg_port *port);
 
 /*
  * avpg_rx.c, avpg_tx.c: the burst functions

@@ -18,26 +18,6 @@
 /* The longest that a burst may stay inside when its gate is closed. */
 #define CLOSE_LIMIT_MS 500
 
-struct avpg_rxq *
-avpg_rxq_get(const struct avpg_port *port, uint16_t queue_id)
-{
-	const struct rte_eth_dev_data *data = port->dev->data;
-
-	if (data->rx_queues == NULL || queue_id >= data->nb_rx_queues)
-		return NULL;
-	return data->rx_queues[queue_id];
-}
-
-struct avpg_txq *
-avpg_txq_get(const struct avpg_port *port, uint16_t queue_id)
-{
-	const struct rte_eth_dev_data *data = port->dev->data;
-
-	if (data->tx_queues == NULL || queue_id >= data->nb_tx_queues)
-		return NULL;
-	return data->tx_queues[queue_id];
-}
-
 int
 avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_rxconf *conf __rte_unused,
@@ -65,6 +45,9 @@ avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 	q->queue_id = queue_id;
 	q->nb_desc = nb_desc;
 	dev->data->rx_queues[queue_id] = q;
+	pthread_mutex_lock(&port->ctl_lock);
+	port->rxqs[queue_id] = q;
+	pthread_mutex_unlock(&port->ctl_lock);
 	return 0;
 }
 
@@ -85,12 +68,20 @@ avpg_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 	q->queue_id = queue_id;
 	q->nb_desc = nb_desc;
 	dev->data->tx_queues[queue_id] = q;
+	pthread_mutex_lock(&port->ctl_lock);
+	port->txqs[queue_id] = q;
+	pthread_mutex_unlock(&port->ctl_lock);
 	return 0;
 }
 
 void
 avpg_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 {
+	struct avpg_port *port = dev->data->dev_private;
+
+	pthread_mutex_lock(&port->ctl_lock);
+	port->rxqs[queue_id] = NULL;
+	pthread_mutex_unlock(&port->ctl_lock);
 	rte_free(dev->data->rx_queues[queue_id]);
 	dev->data->rx_queues[queue_id] = NULL;
 }
@@ -98,6 +89,11 @@ avpg_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 void
 avpg_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 {
+	struct avpg_port *port = dev->data->dev_private;
+
+	pthread_mutex_lock(&port->ctl_lock);
+	port->txqs[queue_id] = NULL;
+	pthread_mutex_unlock(&port->ctl_lock);
 	rte_free(dev->data->tx_queues[queue_id]);
 	dev->data->tx_queues[queue_id] = NULL;
 }
@@ -115,7 +111,7 @@ void
 avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	const struct avpg_rxq *q = avpg_rxq_get(port, queue_id);
+	const struct avpg_rxq *q = port->rxqs[queue_id];
 
 	if (q == NULL)
 		return;
@@ -129,7 +125,8 @@ avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq
 void
 avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info)
 {
-	const struct avpg_txq *q = avpg_txq_get(dev->data->dev_private, queue_id);
+	const struct avpg_port *port = dev->data->dev_private;
+	const struct avpg_txq *q = port->txqs[queue_id];
 
 	if (q == NULL)
 		return;
@@ -152,7 +149,7 @@ fifo_open(const struct avpg_port *port, struct avp_fifo_end *end, const struct a
 static int
 rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 {
-	uint32_t nb_queues = port->dev->data->nb_rx_queues;
+	uint32_t nb_queues = port->nb_rx_queues;
 	uint32_t nb_fifos = port->nb_rx_fifos;
 	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
 
@@ -197,60 +194,39 @@ txq_reload(struct avpg_port *port, struct avpg_txq *q)
 int
 avpg_queues_reload(struct avpg_port *port)
 {
-	const struct rte_eth_dev_data *data = port->dev->data;
 	int ret = 0;
 
 	port->dev->data->scattered_rx = 0;
-	for (uint16_t i = 0; i < data->nb_rx_queues && ret == 0; i++)
-		if (data->rx_queues[i] != NULL)
-			ret = rxq_reload(port, data->rx_queues[i]);
-	for (uint16_t i = 0; i < data->nb_tx_queues && ret == 0; i++)
-		if (data->tx_queues[i] != NULL)
-			ret = txq_reload(port, data->tx_queues[i]);
+	for (uint32_t i = 0; i < port->nb_rx_queues && ret == 0; i++)
+		if (port->rxqs[i] != NULL)
+			ret = rxq_reload(port, port->rxqs[i]);
+	for (uint32_t i = 0; i < port->nb_tx_queues && ret == 0; i++)
+		if (port->txqs[i] != NULL)
+			ret = txq_reload(port, port->txqs[i]);
 	return ret;
 }
+
+/* All queues there may be, of both kinds. */
+#define NB_GATES (2 * AVP_MAX_QUEUES)
 
 /* The gate of queue @i, rx queues first, tx queues after them; NULL for one not set up. */
 static struct avpg_gate *
 gate_at(const struct avpg_port *port, uint32_t i)
 {
-	const struct rte_eth_dev_data *data = port->dev->data;
-
-	if (i < data->nb_rx_queues) {
-		struct avpg_rxq *rxq = avpg_rxq_get(port, (uint16_t)i);
-
-		return rxq == NULL ? NULL : &rxq->gate;
-	}
-	struct avpg_txq *txq = avpg_txq_get(port, (uint16_t)(i - data->nb_rx_queues));
-
-	return txq == NULL ? NULL : &txq->gate;
-}
-
-static uint32_t
-nb_gates(const struct avpg_port *port)
-{
-	return port->dev->data->nb_rx_queues + port->dev->data->nb_tx_queues;
+	if (i < AVP_MAX_QUEUES)
+		return port->rxqs[i] == NULL ? NULL : &port->rxqs[i]->gate;
+	i -= AVP_MAX_QUEUES;
+	return port->txqs[i] == NULL ? NULL : &port->txqs[i]->gate;
 }
 
 void
 avpg_queues_open(struct avpg_port *port)
 {
-	for (uint32_t i = 0; i < nb_gates(port); i++) {
+	for (uint32_t i = 0; i < NB_GATES; i++) {
 		struct avpg_gate *gate = gate_at(port, i);
 
 		if (gate != NULL)
 			avpg_gate_open(gate);
-	}
-}
-
-void
-avpg_queues_shut(struct avpg_port *port)
-{
-	for (uint32_t i = 0; i < nb_gates(port); i++) {
-		struct avpg_gate *gate = gate_at(port, i);
-
-		if (gate != NULL)
-			avpg_gate_shut(gate);
 	}
 }
 
@@ -259,9 +235,14 @@ avpg_queues_close(struct avpg_port *port)
 {
 	int ret = 0;
 
-	avpg_queues_shut(port);
+	for (uint32_t i = 0; i < NB_GATES; i++) {
+		struct avpg_gate *gate = gate_at(port, i);
+
+		if (gate != NULL)
+			avpg_gate_shut(gate);
+	}
 	avpg_gate_sync();
-	for (uint32_t i = 0; i < nb_gates(port); i++) {
+	for (uint32_t i = 0; i < NB_GATES; i++) {
 		struct avpg_gate *gate = gate_at(port, i);
 
 		if (gate != NULL && avpg_gate_wait(gate, CLOSE_LIMIT_MS) != 0)

@@ -121,12 +121,12 @@ avpg_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
 {
 	struct avpg_port *port = dev->data->dev_private;
 
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
-		if (avpg_rxq_get(port, i) != NULL)
-			rxq_stats_add(stats, avpg_rxq_get(port, i));
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++)
-		if (avpg_txq_get(port, i) != NULL)
-			txq_stats_add(stats, avpg_txq_get(port, i));
+	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++) {
+		if (port->rxqs[i] != NULL)
+			rxq_stats_add(stats, port->rxqs[i]);
+		if (port->txqs[i] != NULL)
+			txq_stats_add(stats, port->txqs[i]);
+	}
 	return 0;
 }
 
@@ -135,17 +135,11 @@ avpg_stats_reset(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
 
-	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++) {
-		struct avpg_rxq *q = avpg_rxq_get(port, i);
-
-		if (q != NULL)
-			q->base = q->stats;
-	}
-	for (uint16_t i = 0; i < dev->data->nb_tx_queues; i++) {
-		struct avpg_txq *q = avpg_txq_get(port, i);
-
-		if (q != NULL)
-			q->base = q->stats;
+	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++) {
+		if (port->rxqs[i] != NULL)
+			port->rxqs[i]->base = port->rxqs[i]->stats;
+		if (port->txqs[i] != NULL)
+			port->txqs[i]->base = port->txqs[i]->stats;
 	}
 	return 0;
 }
@@ -183,7 +177,7 @@ queue_xstats_get(const struct avpg_port *port, struct rte_eth_xstat *stats)
 	unsigned int n = 0;
 
 	for (uint16_t i = 0; i < port->dev->data->nb_rx_queues; i++) {
-		const struct avpg_rxq *q = avpg_rxq_get(port, i);
+		const struct avpg_rxq *q = port->rxqs[i];
 
 		for (size_t k = 0; k < RTE_DIM(rx_counters); k++)
 			stats[n++].value = q == NULL
@@ -191,7 +185,7 @@ queue_xstats_get(const struct avpg_port *port, struct rte_eth_xstat *stats)
 					: since_reset(&q->stats, &q->base, &rx_counters[k]);
 	}
 	for (uint16_t i = 0; i < port->dev->data->nb_tx_queues; i++) {
-		const struct avpg_txq *q = avpg_txq_get(port, i);
+		const struct avpg_txq *q = port->txqs[i];
 
 		for (size_t k = 0; k < RTE_DIM(tx_counters); k++)
 			stats[n++].value = q == NULL
