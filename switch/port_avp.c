@@ -142,15 +142,17 @@ json_t *
 port_avp_show(const struct port *port)
 {
 	struct rte_avp_host_info info;
+	char device_id[32];
 	json_t *show;
 	json_t *more;
 
 	if (rte_avp_host_info_get(port->id, &info) != 0)
 		return NULL;
-	show = json_pack("{s:s, s:s?, s:I, s:i, s:i, s:i, s:i, s:I, s:I, s:i}", "socket",
+	snprintf(device_id, sizeof(device_id), "0x%016" PRIx64, info.device_id);
+	show = json_pack("{s:s, s:s?, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:i}", "socket",
 			info.socket_path, "domain", info.domain[0] != '\0' ? info.domain : NULL,
-			"device_id", (json_int_t)info.device_id, "queues", (int)info.nb_queues,
-			"ring", (int)info.ring_len, "buffers", (int)info.nb_bufs, "mru",
+			"device_id", device_id, "queues", (int)info.nb_queues, "ring",
+			(int)info.ring_len, "buffers", (int)info.nb_bufs, "mru",
 			(int)info.max_pkt_size, "bar2_bytes", (json_int_t)info.mem_size,
 			"mem_bytes", (json_int_t)info.mem_used, "page_bytes", (int)info.page_size);
 	more = json_pack("{s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "

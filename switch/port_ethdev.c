@@ -25,9 +25,11 @@ static const struct quirk {
 	const char *driver;
 	bool all_rxqs;     /* packets come in at every queue that exists, so poll all */
 	bool rx_equals_tx; /* as many rx queues as tx queues */
+	bool kernel_mtu;   /* ethdev says 1500 at most, but it is the kernel's interface that limits
+			    */
 } quirks[] = {
-		{"net_af_packet", .all_rxqs = true},
-		{"net_tap", .rx_equals_tx = true},
+		{"net_af_packet", .all_rxqs = true, .kernel_mtu = true},
+		{"net_tap", .rx_equals_tx = true, .kernel_mtu = true},
 };
 
 static const struct quirk *
@@ -166,7 +168,7 @@ configure(const struct sw *sw, struct port *port, const struct port_params *para
 		return avp_err_set(err, -rc, "%s: %s does not take %u rx and %u tx queues: %s",
 				port->name, port->driver, port->nb_rxq, port->nb_txq,
 				strerror(-rc));
-	if (PARAMS_GIVEN(params, PORT_PARAM_MTU)) {
+	if (PARAMS_GIVEN(params, PORT_PARAM_MTU) && !find_quirk(port->driver)->kernel_mtu) {
 		rc = rte_eth_dev_set_mtu(port->id, params->mtu);
 		if (rc != 0)
 			return avp_err_set(err, -rc, "%s: mtu=%u: %s refuses it: %s", port->name,
@@ -187,7 +189,7 @@ link_event(uint16_t id __rte_unused, enum rte_eth_event_type type __rte_unused, 
 }
 
 static int
-start(struct sw *sw, struct port *port, struct avp_err *err)
+start(struct sw *sw, struct port *port, const struct port_params *params, struct avp_err *err)
 {
 	struct rte_ether_addr mac;
 	int rc;
@@ -207,7 +209,9 @@ start(struct sw *sw, struct port *port, struct avp_err *err)
 	}
 	if (rte_eth_macaddr_get(port->id, &mac) == 0)
 		memcpy(port->mac, &mac, sizeof(port->mac));
-	if (rte_eth_dev_get_mtu(port->id, &port->mtu) != 0)
+	if (PARAMS_GIVEN(params, PORT_PARAM_MTU))
+		port->mtu = params->mtu;
+	else if (rte_eth_dev_get_mtu(port->id, &port->mtu) != 0)
 		port->mtu = RTE_ETHER_MTU;
 	port->tx_max_len = port->mtu + RTE_ETHER_HDR_LEN;
 	if (port_avp_max_pkt_size(port) != 0)
@@ -235,7 +239,7 @@ port_ethdev_open(struct sw *sw, struct port *port, const struct port_params *par
 	if (rc == 0)
 		rc = configure(sw, port, params, &info, err);
 	if (rc == 0)
-		rc = start(sw, port, err);
+		rc = start(sw, port, params, err);
 	if (rc != 0)
 		goto err_close;
 	return 0;

@@ -132,7 +132,11 @@ class Switch(Process):
         try:
             self.client = wait_for(self.connect, START_LIMIT_S, lambda: "start: " + self.said())
             # It listens early, so that two cannot start; it answers when its ports are there.
-            self.request("version")
+            with contextlib.suppress(ConnectionResetError, json.JSONDecodeError):
+                self.request("version")
+                return
+            self.process.wait(STOP_LIMIT_S)
+            raise AssertionError("start: " + self.said())
         except BaseException:
             self.close()
             raise

@@ -49,6 +49,9 @@ class Avp(HostsTest):
     def start(self, p0="", p1="", *options):
         self.running = self.switch(CONFIG % {"p0": p0, "p1": p1}, *options)
 
+    def link_up(self, port):
+        wait_for(lambda: self.running.port(port)["link"] == "up", LINK_LIMIT_S, port + " up")
+
     def both_links(self, state):
         wait_for(lambda: all(self.running.port(p)["link"] == state for p in ("p0", "p1")),
                  LINK_LIMIT_S, "links " + state)
@@ -97,6 +100,52 @@ class Avp(HostsTest):
         self.start("domain = tenant", "domain = tenant")
         self.connect()
         self.assert_reaches(self.a, "192.0.2.2")
+        self.assert_file_arrives(self.a, self.b, "192.0.2.2", FORWARDING)
+
+    def test_guest_answers_for_its_own_address_only(self):
+        self.start()
+        for port in ("p0", "p1"):
+            self.running.request("port.set", name=port, check_source_mac=True)
+        self.stack.enter_context(Guest(self.plugin, [self.running.path("p0.sock")],
+                                       app=("--forward-mode=icmpecho",)))
+        self.link_up("p0")
+        self.a.run("ping -c 5 -i 0.1 -W 2 192.0.2.77")
+        neighbour = self.a.run("ip neighbour show 192.0.2.77")
+        self.assertIn(self.running.port("p0")["mac"], neighbour)
+        self.assertEqual(self.running.drops("p0"), {})
+
+    def test_guest_on_a_trunk_answers_in_each_network(self):
+        for offload in (True, False):
+            with self.subTest(vlan_offload=offload):
+                self.start()
+                self.running.request("port.del", name="p0")
+                self.running.request("port.add", name="p0", type="avp", native="left",
+                                     trunks=["right"], vlan_offload=offload)
+                guest = self.stack.enter_context(Guest(self.plugin, [self.running.path("p0.sock")],
+                                                       app=("--forward-mode=icmpecho",)))
+                self.link_up("p0")
+                self.a.run("ping -c 5 -i 0.1 -W 2 192.0.2.77")
+                self.b.run("ping -c 5 -i 0.1 -W 2 192.0.2.77")
+                self.assertEqual(self.running.drops("p0"), {})
+                guest.stop()
+                self.assertEqual(self.running.stop(), 0)
+
+    def test_jumbo_frames_pass_in_chains(self):
+        for host, end in ((self.a, "up0"), (self.b, "up1")):
+            host.run("ip link set eth0 mtu 9000")
+            self.place.run("ip link set %s mtu 9000" % end)
+        self.running = self.switch(
+            ("[switch]\nmbuf_size = 9216\n" + CONFIG)
+            .replace("iface=up0", "iface=up0,blocksz=36864,framesz=9216,framecnt=512\nmtu = 9000")
+            .replace("iface=up1", "iface=up1,blocksz=36864,framesz=9216,framecnt=512\nmtu = 9000")
+            % {"p0": "mru = 9238", "p1": "mru = 9238"})
+        self.stack.enter_context(Guest(
+            self.plugin, [self.running.path("p0.sock"), self.running.path("p1.sock")],
+            app=("--forward-mode=io", "--max-pkt-len=9018", "--enable-scatter")))
+        self.both_links("up")
+        self.assert_reaches(self.a, "192.0.2.2")
+        for size in (1500, 2100, 4200, 8972):
+            self.a.run("ping -c 3 -i 0.1 -W 2 -M do -s %d 192.0.2.2" % size)
         self.assert_file_arrives(self.a, self.b, "192.0.2.2", FORWARDING)
 
     def test_guest_that_goes_and_comes_is_served_again(self):
