@@ -238,16 +238,31 @@ reconnect_storm(struct evil *evil)
  * The switch: the header changes after the check
  */
 
-/* Bytes 0-17 of the packets in flight flip between what the port may send and what it may not: the
- * source of someone else, another VLAN's tag. The harmless one is byte 8 of the label's data. */
+#define HEADER_SIZE 18u
+#define DATA_OFF 192u
+
+/* What the port may send, and what it may not: as someone else, to another VLAN. */
+struct headers {
+	uint8_t good[HEADER_SIZE];
+	uint8_t spoofed[HEADER_SIZE];
+};
+
+/* from an access port */
+static const struct headers untagged = {
+		{2, 0, 0, 0, 0, 0xa, 2, 0, 0, 0, 0, 0xe, 0x08, 0x00, 'e', 'v', 'i', 'l'},
+		{2, 0, 0, 0, 0, 0xb, 2, 0, 0, 0, 0, 0xc, 0x81, 0x00, 0x00, 0xc8, 0x08, 0x00},
+};
+
+/* from a trunk that has VLAN 100, not 200 */
+static const struct headers tagged = {
+		{2, 0, 0, 0, 0, 0xa, 2, 0, 0, 0, 0, 0xe, 0x81, 0x00, 0x00, 0x64, 0x08, 0x00},
+		{2, 0, 0, 0, 0, 0xb, 2, 0, 0, 0, 0, 0xc, 0x81, 0x00, 0x00, 0xc8, 0x08, 0x00},
+};
+
 static void
-flip_header(uint8_t *data, uint64_t r)
+flip_header(const struct headers *headers, uint8_t *data, uint64_t r)
 {
-	static const uint8_t good[18] = {
-			2, 0, 0, 0, 0, 0xa, 2, 0, 0, 0, 0, 0xe, 0x08, 0x00, 'e', 'v', 'i', 'l'};
-	static const uint8_t spoofed[18] = {
-			2, 0, 0, 0, 0, 0xb, 2, 0, 0, 0, 0, 0xc, 0x81, 0x00, 0x00, 0xc8, 0x08, 0x00};
-	const uint8_t *from = r & 1 ? good : spoofed;
+	const uint8_t *from = r & 1 ? headers->good : headers->spoofed;
 
 	switch ((r >> 1) % 4) {
 	case 0: /* the source */
@@ -262,30 +277,41 @@ flip_header(uint8_t *data, uint64_t r)
 			memset(data, 0xff, 6);
 		break;
 	default:
-		memcpy(data, good, sizeof(good));
+		memcpy(data, headers->good, HEADER_SIZE);
 		break;
+	}
+}
+
+static void
+race_headers(struct evil *evil, const struct headers *headers)
+{
+	uint64_t rnd = evil->rnd ^ 0xfade;
+
+	for (;;) {
+		const uint64_t r = evil_random(&rnd);
+		const uint64_t va = evil->seen[(r >> 24) % evil->nb_seen];
+
+		flip_header(headers, sim_guest_ptr(&evil->guest, va + DATA_OFF), r);
 	}
 }
 
 static void *
 header_race_racer(void *arg)
 {
-	struct evil *evil = arg;
-	uint64_t rnd = evil->rnd ^ 0xfade;
+	race_headers(arg, &untagged);
+	return NULL;
+}
 
-	for (;;) {
-		const uint64_t r = evil_random(&rnd);
-
-		flip_header(sim_guest_ptr(&evil->guest,
-					    evil->seen[(r >> 24) % evil->nb_seen] + 192),
-				r);
-	}
+static void *
+tag_race_racer(void *arg)
+{
+	race_headers(arg, &tagged);
 	return NULL;
 }
 
 /* Short packets, long ones and chains: each leaves the switch in another way. */
 static void
-header_race(struct evil *evil)
+send_header(struct evil *evil, const struct headers *headers)
 {
 	static const uint32_t lens[] = {60, 250, 600, 1400};
 	uint64_t vas[2];
@@ -296,8 +322,20 @@ header_race(struct evil *evil)
 		vas[0] = evil_take(evil, 0);
 		evil_fill(evil, vas[0], lens[evil_below(evil, 4)]);
 	}
-	flip_header(sim_guest_ptr(&evil->guest, vas[0] + 192), evil_below(evil, 2) ? 6 : 7);
+	memcpy(sim_guest_ptr(&evil->guest, vas[0] + DATA_OFF), headers->good, HEADER_SIZE);
 	evil_put_tx(evil, 0, vas[0]);
+}
+
+static void
+header_race(struct evil *evil)
+{
+	send_header(evil, &untagged);
+}
+
+static void
+tag_race(struct evil *evil)
+{
+	send_header(evil, &tagged);
 }
 
 const struct evil_attack evil_ctrl_attacks[] = {
@@ -313,5 +351,6 @@ const struct evil_attack evil_ctrl_attacks[] = {
 		{"reset_storm", reset_storm, NULL},
 		{"reconnect_storm", reconnect_storm, NULL},
 		{"header_race", header_race, header_race_racer},
+		{"tag_race", tag_race, tag_race_racer},
 		{NULL, NULL, NULL},
 };

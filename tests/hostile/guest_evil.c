@@ -48,8 +48,6 @@ void
 evil_forget(struct evil *evil)
 {
 	memset(evil->nb_labels, 0, sizeof(evil->nb_labels));
-	memset(evil->is_seen, 0, sizeof(evil->is_seen));
-	evil->nb_seen = 0;
 	evil->nb_held = 0;
 }
 

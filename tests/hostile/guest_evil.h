@@ -77,7 +77,7 @@ uint32_t evil_below(struct evil *evil, uint32_t limit);
 
 /** Connect and configure; waits for the port to be free. Returns 0 or -errno. */
 int evil_connect(struct evil *evil);
-/** Forget all labels, as after a reset. */
+/** Forget what it has, as after a reset. What it has seen stays: a racer may be at it. */
 void evil_forget(struct evil *evil);
 
 /** Take all empty buffers that have come, and serve the rx FIFOs as keeps_rx and ignores_rx say. */
