@@ -324,7 +324,12 @@ avpg_dev_close(struct rte_eth_dev *dev)
 static int
 avpg_dev_is_removed(struct rte_eth_dev *dev)
 {
-	return avpg_port_state(dev->data->dev_private) == AVPG_GONE;
+	struct avpg_port *port = dev->data->dev_private;
+	uint32_t status;
+
+	/* the bus finds out when a register does not answer */
+	port->hw->ops->read32(port->hw, AVP_REG_MIGRATION_STATUS, &status);
+	return avpg_port_state(port) == AVPG_GONE;
 }
 
 /* The least of what the device has and what the user wants. */

@@ -21,11 +21,15 @@ struct avpg_hw_ops {
 	int (*read32)(struct avpg_hw *hw, uint32_t reg, uint32_t *value);
 	int (*write32)(struct avpg_hw *hw, uint32_t reg, uint32_t value);
 	/** Have @handler called, on DPDK's interrupt thread, when vector 0 is raised. It must not
-	 * block. 0 or -errno. */
+	 * block. 0 or -errno; -ENOTSUP: nothing will call it, the core has to look by itself. */
 	int (*intr_enable)(struct avpg_hw *hw, void (*handler)(void *arg), void *arg);
 	/** No call is under way, and none will come, when this returns. Does nothing when not
 	 * enabled. */
 	void (*intr_disable)(struct avpg_hw *hw);
+	/** While detached, again and again: if the device was exchanged under us and has lost its
+	 * configuration, put that back. 1: done; 0: nothing was lost; or -errno. NULL where that
+	 * cannot happen. */
+	int (*restore)(struct avpg_hw *hw);
 	/** The port is closed: let go of the BARs and free @hw. */
 	void (*destroy)(struct avpg_hw *hw);
 };

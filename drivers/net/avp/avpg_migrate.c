@@ -9,14 +9,21 @@
  * closes the gates, so that no lcore touches the FIFOs any more, tells the device, and
  * acknowledges. Attach reads everything that the device says of itself anew, since it may be
  * another one, gives it the application's configuration, and opens the gates.
+ *
+ * After a live migration the interrupt may have to be restored first: while detached, the thread
+ * looks by itself. Where there is no interrupt it always does.
  */
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "avp_compat.h"
 #include "avpg_port.h"
+
+/** Between two looks of the thread, when it has to look by itself. */
+#define LOOK_MS 50u
 
 static void
 on_interrupt(void *arg)
@@ -123,17 +130,27 @@ attach(struct avpg_port *port)
 	acknowledge(port, ret == 0 ? AVP_MIGRATION_ATTACHED : AVP_MIGRATION_ERROR);
 }
 
+/* Is the device away, and its bus one that may have to restore it? */
+static bool
+may_need_restore(const struct avpg_port *port)
+{
+	enum avpg_state state = avpg_port_state(port);
+
+	return port->hw->ops->restore != NULL && (state == AVPG_DETACHED || state == AVPG_FAILED);
+}
+
 /* What the device wants: to be detached or attached, or nothing, which is AVP_MIGRATION_NONE. A
  * device that is not there reads as all ones, which is none of them. */
 static enum avp_migration
 wanted(struct avpg_port *port)
 {
 	struct avpg_hw *hw = port->hw;
+	bool restored = may_need_restore(port) && hw->ops->restore(hw) > 0;
 	uint32_t pending, status;
 
 	if (avpg_port_state(port) == AVPG_GONE ||
 			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) != 0 ||
-			(pending & AVP_INTR_MIGRATION) == 0 ||
+			((pending & AVP_INTR_MIGRATION) == 0 && !restored) ||
 			hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0 ||
 			(status != AVP_MIGRATION_DETACHED && status != AVP_MIGRATION_ATTACHED))
 		return AVP_MIGRATION_NONE;
@@ -147,6 +164,8 @@ serve(struct avpg_port *port)
 	enum avp_migration asked = wanted(port);
 	bool gone, link_changed;
 
+	if (asked == AVP_MIGRATION_NONE && avpg_port_state(port) != AVPG_GONE)
+		return;
 	pthread_mutex_lock(&port->ctl_lock);
 	gone = avpg_port_state(port) == AVPG_GONE;
 	if (gone)
@@ -166,14 +185,32 @@ serve(struct avpg_port *port)
 	}
 }
 
+/* Wait for an interrupt, or for the time to look without one. */
+static void
+wait_for_wake(struct avpg_port *port)
+{
+	struct timespec end;
+
+	if (avpg_port_state(port) == AVPG_GONE || (!port->polled && !may_need_restore(port))) {
+		while (sem_wait(&port->wake) != 0)
+			;
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += LOOK_MS * 1000000L;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	while (sem_clockwait(&port->wake, CLOCK_MONOTONIC, &end) != 0 && errno == EINTR)
+		;
+}
+
 static AVP_THREAD_RET
 thread_main(void *arg)
 {
 	struct avpg_port *port = arg;
 
 	for (;;) {
-		while (sem_wait(&port->wake) != 0)
-			;
+		wait_for_wake(port);
 		if (atomic_load(&port->thread_quit))
 			return AVP_THREAD_DONE;
 		serve(port);
@@ -189,15 +226,19 @@ avpg_migrate_start(struct avpg_port *port, struct avp_err *err)
 
 	atomic_store(&port->thread_quit, false);
 	snprintf(name, sizeof(name), "avpg-%u", port->dev->data->port_id);
-	ret = avp_compat_ctrl_thread(&port->thread, name, thread_main, port);
-	if (ret != 0)
-		return avp_err_set(err, -ret, "no thread: %s", strerror(-ret));
-	port->thread_running = true;
 	ret = hw->ops->intr_enable(hw, on_interrupt, port);
+	port->polled = ret == -ENOTSUP;
+	if (port->polled)
+		AVPG_LOG(NOTICE, "%s: no interrupts: looking for news of the host every %u ms",
+				port->name, LOOK_MS);
+	else if (ret != 0)
+		return avp_err_set(err, -ret, "interrupt: cannot be enabled: %s", strerror(-ret));
+	ret = avp_compat_ctrl_thread(&port->thread, name, thread_main, port);
 	if (ret != 0) {
-		avp_err_set(err, -ret, "interrupt: cannot be enabled: %s", strerror(-ret));
+		avp_err_set(err, -ret, "no thread: %s", strerror(-ret));
 		goto err_stop;
 	}
+	port->thread_running = true;
 	ret = hw->ops->write32(hw, AVP_REG_INTR_MASK, AVP_INTR_MASK_ALL);
 	if (ret != 0) {
 		avp_err_set(err, -ret, "interrupt mask: cannot be written: %s", strerror(-ret));

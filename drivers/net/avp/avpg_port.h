@@ -169,6 +169,7 @@ struct avpg_port {
 	pthread_t thread;
 	bool thread_running;
 	bool gone_told; /* the application, that the device is gone; the thread's */
+	bool polled; /* the device cannot interrupt */
 	atomic_bool thread_quit;
 	sem_t wake;
 	_Atomic uint64_t detaches;
