@@ -439,17 +439,24 @@ race_field(struct evil *evil, uint64_t va, uint64_t rnd)
 	}
 }
 
+void
+evil_race(struct evil *evil, uint64_t *rnd)
+{
+	for (int i = 0; i < 1000; i++) {
+		const uint64_t r = evil_random(rnd);
+
+		race_field(evil, evil->seen[(r >> 20) % evil->nb_seen], r >> 1);
+	}
+}
+
 static void *
 race_fields_racer(void *arg)
 {
 	struct evil *evil = arg;
 	uint64_t rnd = evil->rnd ^ 0x5eed;
 
-	for (;;) {
-		const uint64_t r = evil_random(&rnd);
-
-		race_field(evil, evil->seen[(r >> 20) % evil->nb_seen], r >> 1);
-	}
+	for (;;)
+		evil_race(evil, &rnd);
 	return NULL;
 }
 

@@ -21,7 +21,7 @@
 
 #define CONNECT_TRIES 2000
 #define CONNECT_NAP_NS 5000000l
-/* Yields without a buffer, until the guest begins anew. */
+/* Yields without a buffer, or room, until the guest begins anew. */
 #define RENEW_TRIES 20000u
 
 uint32_t
@@ -29,6 +29,45 @@ evil_below(struct evil *evil, uint32_t limit)
 {
 	return (uint32_t)(evil_random(&evil->rnd) >> 32) % limit;
 }
+
+/* One of all steps, with the flags as they happen to be; half of them honest ones. */
+static void
+random_step(struct evil *evil)
+{
+	const struct evil_attack *table = evil_below(evil, 3) ? evil_attacks : evil_ctrl_attacks;
+	uint32_t nb = 0;
+
+	evil->ignores_rx = evil_below(evil, 8) == 0;
+	evil->keeps_rx = evil_below(evil, 8) == 0;
+	if (evil_below(evil, 2)) {
+		evil_send(evil, evil_below(evil, evil->nb_lanes), evil_below(evil, 32));
+		return;
+	}
+	while (table[nb].name != NULL)
+		nb++;
+	table += evil_below(evil, nb);
+	/* the racer needs its mappings */
+	if (strcmp(table->name, "reconnect_storm") != 0)
+		table->step(evil);
+}
+
+/* The races, one after the other, with breaks. */
+static void *
+random_racer(void *arg)
+{
+	struct evil *evil = arg;
+	uint64_t rnd = evil->rnd ^ 0xabcd;
+
+	for (;;) {
+		if (evil_random(&rnd) % 64 == 0)
+			evil_race(evil, &rnd);
+		else
+			evil_pause(1);
+	}
+	return NULL;
+}
+
+static const struct evil_attack random_attack = {"random", random_step, random_racer};
 
 const struct evil_attack *
 evil_find(const char *name)
@@ -41,7 +80,7 @@ evil_find(const char *name)
 		if (strcmp(attack->name, name) == 0)
 			return attack;
 	}
-	return NULL;
+	return strcmp(name, random_attack.name) == 0 ? &random_attack : NULL;
 }
 
 void
@@ -65,7 +104,12 @@ evil_connect(struct evil *evil)
 	}
 	if (ret < 0)
 		return ret;
-	evil->nb_lanes = evil->guest.info->max_tx_queues;
+	/* it will write over these */
+	evil->info = *evil->guest.info;
+	evil->memmap = *evil->guest.memmap;
+	evil->guest.info = &evil->info;
+	evil->guest.memmap = &evil->memmap;
+	evil->nb_lanes = evil->info.max_tx_queues;
 	if (evil->nb_lanes > EVIL_MAX_LANES)
 		evil->nb_lanes = EVIL_MAX_LANES;
 	evil->stride = 35 * 64;
@@ -103,14 +147,26 @@ repair(struct avp_fifo_end *end, bool producer)
 		*end = was;
 }
 
+/* What has been lost to a damaged FIFO comes back with a new configuration. */
+static void
+renew(struct evil *evil)
+{
+	evil_forget(evil);
+	if (sim_guest_configure(&evil->guest, evil->nb_lanes, evil->nb_lanes, 0, true) < 0)
+		fprintf(stderr, "guest_evil: the port does not take a configuration\n");
+}
+
 static void
 put(struct evil *evil, struct avp_fifo_end *end, uint64_t va)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
+	uint32_t nb_tries = 0;
 
 	while (avp_fifo_room(end, 1, &fault) == 0) {
 		if (fault != AVP_FIFO_OK)
 			repair(end, true);
+		if (++nb_tries % RENEW_TRIES == 0)
+			renew(evil);
 		evil_collect(evil);
 		sched_yield();
 		fault = AVP_FIFO_OK;
@@ -137,6 +193,9 @@ note_label(struct evil *evil, uint32_t lane, uint64_t va)
 {
 	const uint64_t idx = (va - evil->guest.info->buf_va) / evil->stride;
 
+	/* it may have overwritten the entry itself */
+	if (va % 8 != evil->guest.info->buf_va % 8 || idx >= evil->nb_bufs)
+		return;
 	if (evil->nb_labels[lane] < EVIL_MAX_BUFS)
 		evil->labels[lane][evil->nb_labels[lane]++] = va;
 	if (idx < EVIL_MAX_BUFS && !evil->is_seen[idx]) {
@@ -177,15 +236,6 @@ evil_collect(struct evil *evil)
 			repair(alloc, false);
 		serve_rx(evil, lane);
 	}
-}
-
-/* What has been lost to a damaged FIFO comes back with a new configuration. */
-static void
-renew(struct evil *evil)
-{
-	evil_forget(evil);
-	if (sim_guest_configure(&evil->guest, evil->nb_lanes, evil->nb_lanes, 0, true) < 0)
-		fprintf(stderr, "guest_evil: the port does not take a configuration\n");
 }
 
 void

@@ -30,6 +30,8 @@ struct evil_share {
 
 struct evil {
 	struct sim_guest guest;
+	struct avp_device_info info;
+	struct avp_memmap memmap;
 	struct evil_share *share;
 	const char *socket;
 	uint64_t rnd;
@@ -100,6 +102,9 @@ void evil_put_tx(struct evil *evil, uint32_t lane, uint64_t va);
 void evil_put_free(struct evil *evil, uint32_t lane, uint64_t va);
 /** Send some honest packets. */
 void evil_send(struct evil *evil, uint32_t lane, uint32_t nb);
+
+/** A thousand changes of fields of descriptors, any that the guest has ever seen. */
+void evil_race(struct evil *evil, uint64_t *rnd);
 
 /** Give the host time: as long as it takes to yield the CPU @nb times. */
 void evil_pause(uint32_t nb);
