@@ -4,6 +4,7 @@
  * The two ends of port_pair.h.
  */
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,6 +74,7 @@ pair_eal_init(int argc, char **argv, const char *file_prefix)
 			"--file-prefix"};
 	const char *args[MAX_ARGS];
 	char *copy[MAX_ARGS];
+	cpu_set_t cpus;
 	int nb = 0;
 
 	args[nb++] = argv[0];
@@ -84,7 +86,10 @@ pair_eal_init(int argc, char **argv, const char *file_prefix)
 		args[nb++] = argv[i];
 	}
 	memcpy(copy, args, sizeof(copy));
-	return rte_eal_init(nb, copy) < 0 ? -1 : 0;
+	/* EAL ties this thread to one CPU, the same one in every process of a test */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0 || rte_eal_init(nb, copy) < 0)
+		return -1;
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 /*
@@ -136,7 +141,9 @@ end_add(struct pair_end *end, const struct pair *pair, const struct pair_end_con
 static void
 pair_name(struct pair *pair)
 {
-	snprintf(pair->socket, sizeof(pair->socket), "%s/p%u.sock", pair_folder(), pair->number);
+	if (pair->socket[0] == '\0')
+		snprintf(pair->socket, sizeof(pair->socket), "%s/p%u.sock", pair_folder(),
+				pair->number);
 	snprintf(pair->host.name, sizeof(pair->host.name), "net_avp_host%u", pair->number);
 	snprintf(pair->guest.name, sizeof(pair->guest.name), "net_avp_user%u", pair->number);
 }

@@ -44,7 +44,7 @@ struct pair_end {
 
 struct pair {
 	unsigned int number; /* in names */
-	char socket[96];
+	char socket[96];     /* empty: chosen from the number */
 	struct pair_end host;
 	struct pair_end guest;
 };
