@@ -59,7 +59,7 @@ struct dp_rxq {
 /** The rx queues of one worker. */
 struct dp_share {
 	uint16_t nb_rxqs;
-	struct dp_rxq rxqs[RTE_MAX_ETHPORTS * DP_MAX_QUEUES / 4];
+	struct dp_rxq rxqs[RTE_MAX_ETHPORTS * DP_MAX_QUEUES];
 };
 
 struct dp_view {

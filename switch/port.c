@@ -53,8 +53,6 @@ share_out(const struct sw *sw, struct dp_view *view, const struct dp_port *dp, u
 		for (unsigned int w = 1; w < sw->conf.workers; w++)
 			if (view->shares[w].nb_rxqs < least->nb_rxqs)
 				least = &view->shares[w];
-		if (least->nb_rxqs == RTE_DIM(least->rxqs))
-			return;
 		least->rxqs[least->nb_rxqs++] = (struct dp_rxq){.port = dp, .queue = q};
 	}
 }

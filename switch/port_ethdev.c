@@ -80,6 +80,11 @@ probe(const struct sw *sw, struct port *port, struct avp_err *err)
 		return avp_err_set(err, EEXIST, "%s: device=%s: port %s has it", port->name,
 				dev_name, sw->ports[id]->name);
 	if (find_id(dev_name, &id) != 0) {
+		if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS)
+			return avp_err_set(err, ENOSPC,
+					"%s: this DPDK is built for at most %d ports "
+					"(RTE_MAX_ETHPORTS)",
+					port->name, RTE_MAX_ETHPORTS);
 		rc = rte_dev_probe(port->device);
 		if (rc != 0)
 			return avp_err_set(err, -rc,

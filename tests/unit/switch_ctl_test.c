@@ -20,6 +20,9 @@
 /* after the four that it needs */
 #include <cmocka.h>
 
+#include <rte_common.h>
+#include <rte_config.h>
+
 #include "avp_sock.h"
 #include "ctl.h"
 #include "eal_fixture.h"
@@ -435,6 +438,26 @@ mac_is_taken_once_in_a_network(void **state)
 }
 
 static void
+one_port_too_many_is_refused_with_the_limit(void **state)
+{
+	struct place *place = *state;
+	char request[256];
+
+	for (unsigned int i = 0; i <= RTE_MAX_ETHPORTS; i++) {
+		snprintf(request, sizeof(request),
+				"{\"method\":\"port.add\",\"params\":{\"name\":\"n%u\",\"type\":"
+				"\"vdev\","
+				"\"device\":\"net_null%u\"}}",
+				i, i);
+		if (i < RTE_MAX_ETHPORTS)
+			expect_done(place, request);
+		else
+			expect_refused(place, request, "ENOSPC",
+					"at most " RTE_STR(RTE_MAX_ETHPORTS));
+	}
+}
+
+static void
 ports_come_and_go_many_times(void **state)
 {
 	struct place *place = *state;
@@ -767,6 +790,7 @@ main(void)
 			TEST(deleted_port_leaves_no_entry),
 			TEST(port_that_leaves_a_network_is_forgotten_there),
 			TEST(mac_is_taken_once_in_a_network),
+			TEST(one_port_too_many_is_refused_with_the_limit),
 			TEST(ports_come_and_go_many_times),
 			TEST(capture_needs_a_port_and_a_new_file),
 			TEST(requests_of_one_send_are_answered_in_order),
