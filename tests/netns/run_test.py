@@ -49,10 +49,25 @@ class Run(HostsTest):
         print("idle: %.1f %% of a core" % percent)
         self.assertLess(percent, IDLE_MAX_PERCENT)
 
+    def sleeps(self, switch, seconds=1):
+        """How often the worker went to sleep by itself: unlike its time, no matter of load."""
+        def count():
+            for task in os.listdir("/proc/%d/task" % switch.process.pid):
+                with open("/proc/%d/task/%s/status" % (switch.process.pid, task),
+                          encoding="ascii") as file:
+                    status = file.read()
+                if re.match(r"Name:\s+\w+-worker", status):
+                    return int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", status).group(1))
+            raise AssertionError("no worker thread")
+        before = count()
+        time.sleep(seconds)
+        return count() - before
+
     def test_busy_poll_keeps_polling(self):
-        switch = self.switch(CONFIG, "--busy-poll")
-        # Well above an idle one; not a whole core, others may want it too.
-        self.assertGreater(self.cpu_percent(switch), 4 * IDLE_MAX_PERCENT)
+        self.assertLess(self.sleeps(self.switch(CONFIG, "--busy-poll")), 50)
+
+    def test_worker_sleeps_when_nothing_moves(self):
+        self.assertGreater(self.sleeps(self.switch(CONFIG)), 200)
 
     def test_capture_holds_both_directions(self):
         switch = self.switch(CONFIG)
