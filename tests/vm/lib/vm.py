@@ -54,6 +54,18 @@ def image(flavour):
     return out.stdout.strip()
 
 
+def print_log(whose, path, lines):
+    """Print the last lines of a log, if there is any."""
+    try:
+        with open(path, errors="replace", encoding="utf-8") as log:
+            text = [line[:300] for line in log.read().replace("\r", "").split("\n") if line]
+    except OSError as error:
+        text = [str(error)]
+    if text:
+        print("---- %s: %s, last %d lines" % (whose, os.path.basename(path), lines))
+        print("\n".join("  " + line for line in text[-lines:]), flush=True)
+
+
 def cpio(files):
     """An archive in the format that the kernel unpacks, of files {path: content}."""
     archive = b""
@@ -101,7 +113,8 @@ class Vm:
         self.close()
 
     def start(self):
-        """Start QEMU and wait for the guest's agent."""
+        """Start QEMU and wait for the guest's agent. May be called again after kill()."""
+        self.kill()
         ends = {}
         args = self.arguments(ends)
         log = os.path.join(self.folder, "qemu.log")
@@ -229,14 +242,8 @@ class Vm:
 
     def print_logs(self, lines=40):
         """Print the ends of QEMU's and the guest's logs."""
-        for name in sorted(os.listdir(self.folder)):
-            if not name.endswith(".log"):
-                continue
-            with open(os.path.join(self.folder, name), errors="replace", encoding="utf-8") as log:
-                text = log.read().replace("\r", "").split("\n")
-            if any(text):
-                print("---- %s: %s, last %d lines" % (self.flavour, name, lines))
-                print("\n".join("  " + line for line in text[-lines:] if line), flush=True)
+        for name in ["qemu", "serial"] + sorted(self.streams):
+            print_log(self.flavour, os.path.join(self.folder, name + ".log"), lines)
 
 
 def wait_for(condition, limit, what, every=0.05):
