@@ -430,7 +430,8 @@ parse_queues(const char *value, struct user_args *args)
 
 	errno = 0;
 	queues = strtoul(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || queues < 1 || queues > AVP_MAX_QUEUES) {
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || queues < 1 ||
+			queues > AVP_MAX_QUEUES) {
 		USER_LOG(ERR, "%s: " ARG_QUEUES "=%s: must be 1..%u", args->name, value,
 				AVP_MAX_QUEUES);
 		return -EINVAL;
