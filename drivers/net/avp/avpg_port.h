@@ -32,9 +32,9 @@
 #include <avp/avp_abi.h>
 #include <avp/avp_fifo.h>
 
+#include "avp_gate.h"
 #include "avpg_addr.h"
 #include "avpg_ctrl.h"
-#include "avpg_gate.h"
 #include "avpg_hw.h"
 
 /** Packets that a burst handles in one go; longer bursts are made of several. */
@@ -103,7 +103,7 @@ struct avpg_rx_fifo {
 };
 
 struct avpg_rxq {
-	struct avpg_gate gate;
+	struct avp_gate gate;
 	struct avpg_mem mem;
 	struct rte_mempool *pool;
 	struct avpg_port *port;
@@ -123,7 +123,7 @@ struct avpg_rxq {
 } __rte_cache_aligned;
 
 struct avpg_txq {
-	struct avpg_gate gate;
+	struct avp_gate gate;
 	struct avpg_mem mem;
 	struct avp_fifo_end tx;
 	struct avp_fifo_end alloc;
@@ -169,7 +169,7 @@ struct avpg_port {
 	pthread_t thread;
 	bool thread_running;
 	bool gone_told; /* the application, that the device is gone; the thread's */
-	bool polled; /* the device cannot interrupt */
+	bool polled;    /* the device cannot interrupt */
 	atomic_bool thread_quit;
 	sem_t wake;
 	_Atomic uint64_t detaches;

@@ -15,7 +15,7 @@
 
 #include "avpg_port.h"
 
-/* The longest that a burst may stay inside when its gate is closed. */
+/* The longest that bursts may stay inside when their gates are shut. */
 #define CLOSE_LIMIT_MS 500
 
 int
@@ -37,7 +37,7 @@ avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 	q = rte_zmalloc_socket("avpg_rxq", sizeof(*q), RTE_CACHE_LINE_SIZE, (int)socket_id);
 	if (q == NULL)
 		return -ENOMEM;
-	avpg_gate_init(&q->gate);
+	avp_gate_init(&q->gate);
 	q->pool = pool;
 	q->port = port;
 	q->mbuf_room = room;
@@ -62,7 +62,7 @@ avpg_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 	q = rte_zmalloc_socket("avpg_txq", sizeof(*q), RTE_CACHE_LINE_SIZE, (int)socket_id);
 	if (q == NULL)
 		return -ENOMEM;
-	avpg_gate_init(&q->gate);
+	avp_gate_init(&q->gate);
 	q->port = port;
 	q->port_id = dev->data->port_id;
 	q->queue_id = queue_id;
@@ -210,7 +210,7 @@ avpg_queues_reload(struct avpg_port *port)
 #define NB_GATES (2 * AVP_MAX_QUEUES)
 
 /* The gate of queue @i, rx queues first, tx queues after them; NULL for one not set up. */
-static struct avpg_gate *
+static struct avp_gate *
 gate_at(const struct avpg_port *port, uint32_t i)
 {
 	if (i < AVP_MAX_QUEUES)
@@ -223,31 +223,22 @@ void
 avpg_queues_open(struct avpg_port *port)
 {
 	for (uint32_t i = 0; i < NB_GATES; i++) {
-		struct avpg_gate *gate = gate_at(port, i);
+		struct avp_gate *gate = gate_at(port, i);
 
 		if (gate != NULL)
-			avpg_gate_open(gate);
+			avp_gate_open(gate);
 	}
 }
 
 int
 avpg_queues_close(struct avpg_port *port)
 {
-	int ret = 0;
+	struct avp_gate *gates[NB_GATES];
+	int ret;
 
-	for (uint32_t i = 0; i < NB_GATES; i++) {
-		struct avpg_gate *gate = gate_at(port, i);
-
-		if (gate != NULL)
-			avpg_gate_shut(gate);
-	}
-	avpg_gate_sync();
-	for (uint32_t i = 0; i < NB_GATES; i++) {
-		struct avpg_gate *gate = gate_at(port, i);
-
-		if (gate != NULL && avpg_gate_wait(gate, CLOSE_LIMIT_MS) != 0)
-			ret = -ETIMEDOUT;
-	}
+	for (uint32_t i = 0; i < NB_GATES; i++)
+		gates[i] = gate_at(port, i);
+	ret = avp_gate_shut(gates, NB_GATES, CLOSE_LIMIT_MS);
 	if (ret != 0)
 		AVPG_LOG(WARNING, "%s: a burst is still under way after %u ms", port->name,
 				CLOSE_LIMIT_MS);

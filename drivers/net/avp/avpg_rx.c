@@ -307,7 +307,7 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	uint16_t nb = 0;
 	uint8_t fifo;
 
-	if (unlikely(!avpg_gate_enter(&q->gate)))
+	if (unlikely(!avp_gate_enter(&q->gate)))
 		return 0;
 	fifo = q->next_fifo;
 	for (; nb < nb_pkts && idle < q->nb_fifos && visits > 0; visits--) {
@@ -319,6 +319,6 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		fifo = fifo + 1 < q->nb_fifos ? fifo + 1 : 0;
 	}
 	q->next_fifo = fifo;
-	avpg_gate_leave(&q->gate);
+	avp_gate_leave(&q->gate);
 	return nb;
 }

@@ -302,7 +302,7 @@ avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	struct avpg_txq *q = txq;
 	uint16_t nb = 0;
 
-	if (unlikely(!avpg_gate_enter(&q->gate)))
+	if (unlikely(!avp_gate_enter(&q->gate)))
 		return 0;
 	while (nb < nb_pkts) {
 		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
@@ -312,6 +312,6 @@ avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		if (used < want)
 			break;
 	}
-	avpg_gate_leave(&q->gate);
+	avp_gate_leave(&q->gate);
 	return nb;
 }

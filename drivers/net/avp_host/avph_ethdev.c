@@ -216,7 +216,7 @@ avph_rx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsi
 	queue = rte_zmalloc_socket("avph_rxq", sizeof(*queue), RTE_CACHE_LINE_SIZE, (int)numa_node);
 	if (queue == NULL)
 		return -ENOMEM;
-	avph_gate_init(&queue->gate);
+	avp_gate_init(&queue->gate);
 	queue->mem = port->mem;
 	queue->fixed_pool = port->pool->mp;
 	queue->app_pool = mp == port->pool->mp ? NULL : mp;
@@ -241,7 +241,7 @@ avph_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsi
 	queue = rte_zmalloc_socket("avph_txq", sizeof(*queue), RTE_CACHE_LINE_SIZE, (int)numa_node);
 	if (queue == NULL)
 		return -ENOMEM;
-	avph_gate_init(&queue->gate);
+	avp_gate_init(&queue->gate);
 	queue->mem = port->mem;
 	queue->fixed_pool = port->pool->mp;
 	queue->queue_id = id;

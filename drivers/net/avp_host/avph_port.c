@@ -148,7 +148,7 @@ port_deal_tx_lanes(struct avph_port *port)
 void
 avph_port_shut(struct avph_port *port)
 {
-	struct avph_gate *gates[2 * AVPH_MAX_APP_QUEUES];
+	struct avp_gate *gates[2 * AVPH_MAX_APP_QUEUES];
 
 	for (uint32_t i = 0; i < AVPH_MAX_APP_QUEUES; i++) {
 		struct avph_rx_queue *rx = port->rx_queues[i];
@@ -157,7 +157,7 @@ avph_port_shut(struct avph_port *port)
 		gates[2 * i] = rx == NULL ? NULL : &rx->gate;
 		gates[2 * i + 1] = tx == NULL ? NULL : &tx->gate;
 	}
-	avph_gate_shut(gates, RTE_DIM(gates));
+	avp_gate_shut(gates, RTE_DIM(gates), AVP_GATE_NO_LIMIT);
 }
 
 static void
@@ -167,13 +167,13 @@ port_open_gates(struct avph_port *port)
 		struct avph_rx_queue *queue = port->rx_queues[i];
 
 		if (queue != NULL && queue->nb_lanes > 0)
-			avph_gate_open(&queue->gate);
+			avp_gate_open(&queue->gate);
 	}
 	for (uint32_t i = 0; i < port->nb_tx_queues; i++) {
 		struct avph_tx_queue *queue = port->tx_queues[i];
 
 		if (queue != NULL && queue->nb_lanes > 0)
-			avph_gate_open(&queue->gate);
+			avp_gate_open(&queue->gate);
 	}
 }
 

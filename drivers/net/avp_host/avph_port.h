@@ -28,12 +28,12 @@
 
 #include <avp/avp_fifo.h>
 
+#include "avp_gate.h"
 #include "avp_loop.h"
 #include "avpd_device.h"
 #include "avph_api.h"
 #include "avph_args.h"
 #include "avph_buf.h"
-#include "avph_gate.h"
 #include "avph_mem.h"
 #include "avph_process.h"
 #include "avph_stats.h"
@@ -69,8 +69,8 @@ struct avph_tx_lane {
 } __rte_cache_aligned;
 
 struct avph_rx_queue {
-	struct avph_gate gate;
-	struct avph_mem *mem;
+	struct avp_gate gate;
+	struct avph_mem *mem __rte_cache_aligned;
 	struct rte_mempool *fixed_pool; /* the port's own */
 	struct rte_mempool *app_pool;   /* NULL: receive into fixed_pool */
 	struct avph_rx_lane *lanes[AVP_MAX_QUEUES];
@@ -83,8 +83,8 @@ struct avph_rx_queue {
 };
 
 struct avph_tx_queue {
-	struct avph_gate gate;
-	struct avph_mem *mem;
+	struct avp_gate gate;
+	struct avph_mem *mem __rte_cache_aligned;
 	struct rte_mempool *fixed_pool;
 	struct avph_tx_lane *lanes[AVP_MAX_QUEUES];
 	uint16_t nb_lanes;

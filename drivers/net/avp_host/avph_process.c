@@ -14,7 +14,6 @@
 
 #include "avp_compat.h"
 #include "avph_buf.h"
-#include "avph_gate.h"
 #include "avph_log.h"
 #include "avph_mem.h"
 #include "avph_process.h"
@@ -156,7 +155,6 @@ process_start(struct avph_process *process, struct avp_err *err)
 {
 	int ret;
 
-	avph_gate_setup();
 	process->loop = avp_loop_create();
 	if (process->loop == NULL)
 		return avp_err_set(err, errno, "control thread: %s", strerror(errno));

@@ -332,7 +332,7 @@ avph_rx_burst(void *arg, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	uint16_t nb_done = 0;
 	uint16_t n;
 
-	if (unlikely(!avph_gate_enter(&queue->gate)))
+	if (unlikely(!avp_gate_enter(&queue->gate)))
 		return 0;
 	/* Each burst begins with another lane, so that none waits for ever behind a busy one. */
 	n = queue->next;
@@ -348,7 +348,7 @@ avph_rx_burst(void *arg, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		rx_count(queue, AVPH_RX_PACKETS, sum.packets);
 		rx_count(queue, AVPH_RX_BYTES, sum.bytes);
 	}
-	avph_gate_leave(&queue->gate);
+	avp_gate_leave(&queue->gate);
 	return nb_done;
 }
 
@@ -357,7 +357,7 @@ avph_rx_pending(struct avph_rx_queue *queue)
 {
 	uint32_t nb = 0;
 
-	if (!avph_gate_enter(&queue->gate))
+	if (!avp_gate_enter(&queue->gate))
 		return 0;
 	for (uint16_t i = 0; i < queue->nb_lanes; i++) {
 		struct avp_fifo_end *tx = &queue->lanes[i]->tx;
@@ -366,6 +366,6 @@ avph_rx_pending(struct avph_rx_queue *queue)
 		nb += avp_fifo_avail(tx, tx->len, &fault);
 		rx_count_fault(queue, AVPH_RX_TX_FIFO_FAULT, fault);
 	}
-	avph_gate_leave(&queue->gate);
+	avp_gate_leave(&queue->gate);
 	return nb;
 }

@@ -482,7 +482,7 @@ avph_tx_burst(void *arg, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	struct avph_tx_queue *queue = arg;
 	uint16_t nb_done;
 
-	if (unlikely(!avph_gate_enter(&queue->gate)))
+	if (unlikely(!avp_gate_enter(&queue->gate)))
 		return 0;
 	if (unlikely(queue->shared)) {
 		rte_spinlock_lock(&queue->lanes[0]->lock);
@@ -493,7 +493,7 @@ avph_tx_burst(void *arg, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	} else {
 		nb_done = tx_burst(queue, pkts, nb_pkts, true);
 	}
-	avph_gate_leave(&queue->gate);
+	avp_gate_leave(&queue->gate);
 	return nb_done;
 }
 
@@ -502,7 +502,7 @@ avph_tx_reap(struct avph_tx_queue *queue)
 {
 	uint32_t nb = 0;
 
-	if (!avph_gate_enter(&queue->gate))
+	if (!avp_gate_enter(&queue->gate))
 		return 0;
 	if (queue->shared)
 		rte_spinlock_lock(&queue->lanes[0]->lock);
@@ -510,6 +510,6 @@ avph_tx_reap(struct avph_tx_queue *queue)
 		nb += tx_reap_lane(queue, queue->lanes[i]);
 	if (queue->shared)
 		rte_spinlock_unlock(&queue->lanes[0]->lock);
-	avph_gate_leave(&queue->gate);
+	avp_gate_leave(&queue->gate);
 	return nb;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * The gate of a queue: lets the control thread keep a polling lcore out of a queue, at no cost to
- * the lcore but a store and a load.
+ * The gate of a queue: lets a control thread keep a polling lcore out of a queue, at no cost to the
+ * lcore but two stores and a load.
  *
  * How it works
  * A burst says that it is in (busy = 1), then looks whether the gate is open; the control thread
@@ -19,67 +19,69 @@
  * the kernel has no membarrier, bursts do execute a fence (gate->fence).
  */
 
-#ifndef AVPH_GATE_H
-#define AVPH_GATE_H
+#ifndef AVP_GATE_H
+#define AVP_GATE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
-#include <rte_common.h>
 
 /** One per queue, in a cache line that only this queue's lcore writes in normal times. */
-struct avph_gate {
+struct avp_gate {
 	_Atomic uint32_t busy; /* 1 while a burst is in; written by the queue's lcore */
 	_Atomic uint32_t open; /* written by the control thread */
 	bool fence;            /* set at init: bursts must execute a fence themselves */
-} __rte_cache_aligned;
+};
 
-/** Register the process with the kernel, once. Any thread. */
-void avph_gate_setup(void);
+/** For avp_gate_shut(). */
+#define AVP_GATE_NO_LIMIT 0u
 
-/** Make a gate that is shut. */
-void avph_gate_init(struct avph_gate *gate);
+/** Make a gate that is shut. Any thread. */
+void avp_gate_init(struct avp_gate *gate);
 
 /**
  * Shut gates and wait until nobody is in.
  *
- * @gates  NULL entries are skipped
- * Context: control thread. What bursts wrote is visible when it returns.
+ * @gates     NULL entries are skipped
+ * @limit_ms  for all of them together, or AVP_GATE_NO_LIMIT
+ * Returns 0, or -ETIMEDOUT when a burst is still under way: all are shut then, too.
+ * Context: control thread. What bursts wrote is visible when it returns 0.
  */
-void avph_gate_shut(struct avph_gate *const gates[], unsigned int nb_gates);
+int avp_gate_shut(struct avp_gate *const gates[], unsigned int nb_gates, uint32_t limit_ms);
 
 /** Open a gate. What the control thread wrote before is visible to bursts. */
 static inline void
-avph_gate_open(struct avph_gate *gate)
+avp_gate_open(struct avp_gate *gate)
 {
-	/* pairs with the acquire in avph_gate_enter() */
+	/* pairs with the acquire in avp_gate_enter() */
 	atomic_store_explicit(&gate->open, 1, memory_order_release);
 }
 
 /** End of a burst. */
 static inline void
-avph_gate_leave(struct avph_gate *gate)
+avp_gate_leave(struct avp_gate *gate)
 {
-	/* pairs with the acquire in avph_gate_shut() */
+	/* pairs with the acquire in avp_gate_shut() */
 	atomic_store_explicit(&gate->busy, 0, memory_order_release);
 }
 
-/** Start of a burst. False: the gate is shut, do nothing and do not call avph_gate_leave(). */
+/** Start of a burst. False: the gate is shut, do nothing and do not call avp_gate_leave(). */
 static inline bool
-avph_gate_enter(struct avph_gate *gate)
+avp_gate_enter(struct avp_gate *gate)
 {
 	atomic_store_explicit(&gate->busy, 1, memory_order_relaxed);
+	/* pairs with the fence that avp_gate_shut() puts into this thread */
 	if (unlikely(gate->fence))
 		atomic_thread_fence(memory_order_seq_cst);
 	else
 		atomic_signal_fence(memory_order_seq_cst);
-	/* pairs with the release in avph_gate_open() */
+	/* pairs with the release in avp_gate_open() */
 	if (likely(atomic_load_explicit(&gate->open, memory_order_acquire)))
 		return true;
-	avph_gate_leave(gate);
+	avp_gate_leave(gate);
 	return false;
 }
 
-#endif /* AVPH_GATE_H */
+#endif /* AVP_GATE_H */
