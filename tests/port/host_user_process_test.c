@@ -227,8 +227,8 @@ static char socket_path[96];
 static void
 child_exec(const char *role, const char *queues, const int in[2], const int out[2])
 {
-	char *argv[] = {test_argv[0], (char *)(uintptr_t)"role", (char *)(uintptr_t)role, socket_path,
-			(char *)(uintptr_t)queues, test_argv[1], test_argv[2], NULL};
+	char *argv[] = {test_argv[0], (char *)(uintptr_t) "role", (char *)(uintptr_t)role,
+			socket_path, (char *)(uintptr_t)queues, test_argv[1], test_argv[2], NULL};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(in[0], STDIN_FILENO);
