@@ -147,9 +147,8 @@ repair(struct avp_fifo_end *end, bool producer)
 		*end = was;
 }
 
-/* What has been lost to a damaged FIFO comes back with a new configuration. */
-static void
-renew(struct evil *evil)
+void
+evil_renew(struct evil *evil)
 {
 	evil_forget(evil);
 	if (sim_guest_configure(&evil->guest, evil->nb_lanes, evil->nb_lanes, 0, true) < 0)
@@ -166,7 +165,7 @@ put(struct evil *evil, struct avp_fifo_end *end, uint64_t va)
 		if (fault != AVP_FIFO_OK)
 			repair(end, true);
 		if (++nb_tries % RENEW_TRIES == 0)
-			renew(evil);
+			evil_renew(evil);
 		evil_collect(evil);
 		sched_yield();
 		fault = AVP_FIFO_OK;
@@ -246,7 +245,7 @@ evil_wait_labels(struct evil *evil, uint32_t lane, uint32_t nb)
 	evil_collect(evil);
 	while (evil->nb_labels[lane] < nb) {
 		if (++nb_tries % RENEW_TRIES == 0)
-			renew(evil);
+			evil_renew(evil);
 		sched_yield();
 		evil_collect(evil);
 	}

@@ -82,6 +82,9 @@ int evil_connect(struct evil *evil);
 /** Forget what it has, as after a reset. What it has seen stays: a racer may be at it. */
 void evil_forget(struct evil *evil);
 
+/** Configure anew: what has been lost to a damaged FIFO comes back, what the guest had is gone. */
+void evil_renew(struct evil *evil);
+
 /** Take all empty buffers that have come, and serve the rx FIFOs as keeps_rx and ignores_rx say. */
 void evil_collect(struct evil *evil);
 /** Wait until labels[@lane] has @nb; configures anew when none come any more, and all that the

@@ -371,12 +371,16 @@ static void
 open_ports(struct host *host, const struct host_conf *conf)
 {
 	char args[64] = "queues=2,mru=9238,vlan_offload=1";
+	char good_args[64] = "";
 	struct port_conf evil = {
 			.args = args, .nb_rxq = 2, .nb_txq = 2, .app_pool = conf->app_pool};
-	const struct port_conf good = {.args = conf->domain};
+	const struct port_conf good = {.args = good_args};
 
-	if (conf->domain != NULL)
+	if (conf->domain != NULL) {
 		snprintf(args, sizeof(args), "queues=2,%s", conf->domain);
+		/* few enough to be drained by a neighbour that keeps them */
+		snprintf(good_args, sizeof(good_args), "buffers=256,%s", conf->domain);
+	}
 	port_open(&host->a, "a", &good);
 	port_open(&host->b, "b", &good);
 	port_open(&host->evil, "evil", &evil);
@@ -580,6 +584,27 @@ host_counter(struct host *host, const char *name)
 	return sum;
 }
 
+/* All counters of the evil port that are not 0, and how far its guest is. */
+static void
+print_state(struct host *host)
+{
+	struct rte_eth_xstat_name names[256];
+	struct rte_eth_xstat xstats[256];
+	const int nb = rte_eth_xstats_get(host->evil.id, xstats, RTE_DIM(xstats));
+
+	if (nb < 0 || nb > (int)RTE_DIM(xstats) ||
+			rte_eth_xstats_get_names(host->evil.id, names, RTE_DIM(names)) != nb)
+		return;
+	for (int i = 0; i < nb; i++) {
+		if (xstats[i].value != 0)
+			print_error("%s %llu\n", names[i].name,
+					(unsigned long long)xstats[i].value);
+	}
+	if (host->pid != 0)
+		print_error("%llu steps of the attack\n",
+				(unsigned long long)atomic_load(&host->share->nb_steps));
+}
+
 void
 host_wait_counter(struct host *host, const char *name, uint64_t above)
 {
@@ -587,6 +612,8 @@ host_wait_counter(struct host *host, const char *name, uint64_t above)
 
 	while (host_counter(host, name) <= above) {
 		host_check(host);
+		if (host_now_ms() > end)
+			print_state(host);
 		if (host_now_ms() > end)
 			fail_msg("%s does not rise above %llu", name, (unsigned long long)above);
 		nap();
