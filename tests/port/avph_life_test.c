@@ -635,21 +635,35 @@ counters_start_at_zero_and_can_be_reset(void **state)
 	end();
 }
 
+static int
+telemetry_connect(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char greeting[1024];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dpdk_telemetry.v2",
+			rte_eal_get_runtime_dir());
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+			recv(fd, greeting, sizeof(greeting), 0) <= 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 static void
 telemetry_tells_of_the_port(void **state)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	char command[64];
 	char answer[16384];
 	ssize_t size;
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	int fd;
 
 	(void)state;
 	begin(&(struct port_conf){0}, 1);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/dpdk_telemetry.v2",
-			rte_eal_get_runtime_dir());
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_true(recv(fd, answer, sizeof(answer), 0) > 0); /* its greeting */
+	fd = telemetry_connect();
+	assert_true(fd >= 0);
 	snprintf(command, sizeof(command), "/avp_host/info,%u", port.id);
 	assert_true(send(fd, command, strlen(command), 0) > 0);
 	size = recv(fd, answer, sizeof(answer) - 1, 0);
@@ -665,6 +679,62 @@ telemetry_tells_of_the_port(void **state)
 	assert_null(strstr(answer, "ring"));
 	close(fd);
 	end();
+}
+
+struct asker {
+	int fd;
+	_Atomic bool quit;
+	_Atomic uint32_t nb_told; /* answers with a port in them */
+};
+
+static void *
+ask_for_ever(void *arg)
+{
+	static const char command[] = "/avp_host/info,0";
+	struct asker *asker = arg;
+	char answer[16384];
+
+	while (!atomic_load(&asker->quit)) {
+		ssize_t size = send(asker->fd, command, sizeof(command) - 1, 0);
+
+		if (size > 0)
+			size = recv(asker->fd, answer, sizeof(answer) - 1, 0);
+		if (size <= 0)
+			break;
+		answer[size] = '\0';
+		if (strstr(answer, "\"ring\":256") != NULL)
+			atomic_fetch_add(&asker->nb_told, 1);
+	}
+	return NULL;
+}
+
+static bool
+asker_was_told(void *arg)
+{
+	struct asker *asker = arg;
+
+	return atomic_exchange(&asker->nb_told, 0) > 0;
+}
+
+/* The telemetry thread knows nothing of when the application closes a port. */
+static void
+ports_close_under_telemetry(void **state)
+{
+	struct asker asker = {.fd = telemetry_connect()};
+	pthread_t thread;
+
+	(void)state;
+	assert_true(asker.fd >= 0);
+	assert_int_equal(pthread_create(&thread, NULL, ask_for_ever, &asker), 0);
+	for (uint32_t i = 0; i < RECONNECTS; i++) {
+		port_open(&port, "life", &(struct port_conf){0});
+		assert_int_equal(port.id, 0);
+		assert_true(wait_until(asker_was_told, &asker));
+		port_close(&port);
+	}
+	atomic_store(&asker.quit, true);
+	pthread_join(thread, NULL);
+	close(asker.fd);
 }
 
 int
@@ -707,6 +777,7 @@ main(void)
 			cmocka_unit_test_teardown(
 					counters_start_at_zero_and_can_be_reset, clean_up),
 			cmocka_unit_test_teardown(telemetry_tells_of_the_port, clean_up),
+			cmocka_unit_test_teardown(ports_close_under_telemetry, clean_up),
 	};
 
 	return cmocka_run_group_tests(tests, port_env_init, port_env_fini);

@@ -424,6 +424,7 @@ avph_dev_close(struct rte_eth_dev *dev)
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
+	avph_telemetry_remove(port);
 	/* queues first: to let go of one updates the port, which needs its memory */
 	for (uint16_t i = 0; i < dev->data->nb_rx_queues; i++)
 		avph_rx_queue_release(dev, i);
@@ -538,6 +539,7 @@ dev_create(struct rte_vdev_device *vdev, const struct avph_args *args, struct av
 	ret = avp_loop_call(port->process->loop, open_on_loop, &open_args);
 	if (ret < 0)
 		goto err_put;
+	avph_telemetry_add(port);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
 

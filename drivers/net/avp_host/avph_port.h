@@ -21,6 +21,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include <rte_ethdev.h>
 #include <rte_ether.h>
@@ -105,6 +106,7 @@ struct avph_migration {
 };
 
 struct avph_port {
+	LIST_ENTRY(avph_port) telemetry_entry;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_eth_dev *eth_dev;
 	struct avph_process *process;
@@ -153,8 +155,17 @@ void avph_port_link_report(struct avph_port *port, bool event);
 /** Ask the device for a detach or attach (AVPD_MSG_DETACH, AVPD_MSG_ATTACH). 0 or -errno. */
 int avph_port_migrate(struct avph_port *port, uint32_t msg_type, uint32_t timeout_ms);
 
-/** The port with this ethdev number, or NULL. Any thread. */
+/** The port with this ethdev number, or NULL. Threads of the application, which know whether they
+ * have closed it. */
 struct avph_port *avph_port_by_id(uint16_t port_id);
+
+/** What rte_avp_host_info_get() tells. Any thread that keeps the port from being closed. */
+void avph_port_info(struct avph_port *port, struct rte_avp_host_info *info);
+
+/** Let telemetry find an open port, and no more: after the second it is not looked at. Any thread
+ * but the control thread. */
+void avph_telemetry_add(struct avph_port *port);
+void avph_telemetry_remove(struct avph_port *port);
 
 /* The packet path: avph_rx.c, avph_tx.c. Context: the queue's lcore. */
 uint16_t avph_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
