@@ -9,11 +9,15 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <rte_common.h>
 
 #include "avp_sock.h"
 #include "ctl.h"
@@ -38,6 +42,7 @@ struct ctl {
 	struct sw *sw;
 	struct ctl_client *clients;
 	unsigned int nb_clients;
+	int spare_fd; /* given up for a moment to tell a client that there are none left */
 };
 
 static void
@@ -149,14 +154,36 @@ client_ready(struct avp_watch *watch, uint32_t events)
 }
 
 static void
-refuse(int fd)
+refuse(int fd, const char *code, const char *why)
 {
-	static const char answer[] = "{\"id\":null,\"error\":{\"code\":\"EBUSY\",\"message\":"
-				     "\"control socket: 32 clients are connected already\"}}\n";
+	char answer[256];
+	int len = snprintf(answer, sizeof(answer),
+			"{\"id\":null,\"error\":{\"code\":\"%s\",\"message\":"
+			"\"control socket: %s\"}}\n",
+			code, why);
 
-	if (send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (send(fd, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		SW_LOG(DEBUG, "control client: not told that it is refused: %s", strerror(errno));
 	avp_sock_close(&fd);
+}
+
+static int
+open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* A client that waits and cannot be accepted would wake us for ever. */
+static void
+refuse_without_fds(struct ctl *ctl)
+{
+	int fd;
+
+	avp_sock_close(&ctl->spare_fd);
+	fd = accept4(ctl->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		refuse(fd, "EMFILE", "no file descriptors left");
+	ctl->spare_fd = open_spare();
 }
 
 static void
@@ -166,11 +193,14 @@ ctl_accept(struct avp_watch *watch, uint32_t events __rte_unused)
 	int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct ctl_client *client;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			refuse_without_fds(ctl);
 		return;
+	}
 	client = ctl->nb_clients < CTL_CLIENTS_MAX ? malloc(sizeof(*client)) : NULL;
 	if (client == NULL) {
-		refuse(fd);
+		refuse(fd, "EBUSY", RTE_STR(CTL_CLIENTS_MAX) " clients are connected already");
 		return;
 	}
 	client->ctl = ctl;
@@ -198,6 +228,7 @@ ctl_create(struct ctl **ctl_out, struct sw *sw, struct avp_err *err)
 	if (ctl == NULL)
 		return avp_err_set(err, ENOMEM, "control socket: not enough memory");
 	ctl->sw = sw;
+	ctl->spare_fd = open_spare();
 	ctl->watch.ready = ctl_accept;
 	ctl->watch.fd = avp_sock_listen(sw->conf.control, &perm, err);
 	if (ctl->watch.fd < 0) {
@@ -216,6 +247,7 @@ err_close:
 	unlink(sw->conf.control);
 	avp_sock_close(&ctl->watch.fd);
 err_free:
+	avp_sock_close(&ctl->spare_fd);
 	free(ctl);
 	return rc;
 }
@@ -230,5 +262,6 @@ ctl_destroy(struct ctl *ctl)
 	avp_watch_remove(ctl->sw->loop, &ctl->watch);
 	unlink(ctl->sw->conf.control);
 	avp_sock_close(&ctl->watch.fd);
+	avp_sock_close(&ctl->spare_fd);
 	free(ctl);
 }

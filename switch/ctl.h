@@ -15,7 +15,7 @@
 
 /** Bytes of one request; a client that sends more without a newline is closed. */
 #define CTL_REQUEST_MAX 65536u
-#define CTL_CLIENTS_MAX 32u
+#define CTL_CLIENTS_MAX 32
 
 struct ctl_client;
 

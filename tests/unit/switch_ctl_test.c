@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -637,6 +638,40 @@ zero_bytes_are_no_request(void **state)
 }
 
 static void
+a_client_is_told_that_there_are_no_descriptors(void **state)
+{
+	struct place *place = *state;
+	int next = dup(STDERR_FILENO);
+	struct rlimit before, few;
+	struct avp_err err;
+	char line[1024];
+	int fd;
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = next + 1; /* one more: the client's own */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		fd = avp_sock_connect(place->sw->conf.control, &err);
+		for (int k = 0; k < 3; k++)
+			avp_loop_run_once(place->sw->loop, 0);
+		assert_int_equal(avp_loop_run_once(place->sw->loop, 0), 0);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_true(fd >= 0);
+		assert_true(get_line(place, fd, line, sizeof(line)) > 0);
+		assert_non_null(strstr(line, "EMFILE"));
+		expect_closed(place, fd);
+	}
+	fd = connect_client(place);
+	put(fd, "{\"method\":\"version\"}\n");
+	get_line(place, fd, line, sizeof(line));
+	assert_non_null(strstr(line, "protocol"));
+	close(fd);
+}
+
+static void
 one_client_too_many_is_told_and_closed(void **state)
 {
 	struct place *place = *state;
@@ -797,6 +832,7 @@ main(void)
 			TEST(bytes_that_come_one_by_one_are_a_request),
 			TEST(request_without_end_closes_the_client),
 			TEST(zero_bytes_are_no_request),
+			TEST(a_client_is_told_that_there_are_no_descriptors),
 			TEST(one_client_too_many_is_told_and_closed),
 			TEST(client_that_does_not_read_is_not_read_from),
 			TEST(many_requests_at_once_are_all_answered),
