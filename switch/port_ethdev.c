@@ -19,6 +19,7 @@
 SW_LOG_TOPIC(ethdev);
 
 #define RING_SIZE 1024u
+#define AVP_DRIVER "net_avp_host"
 
 /** What drivers want that ethdev has no word for. */
 static const struct quirk {
@@ -97,6 +98,16 @@ probe(const struct sw *sw, struct port *port, struct avp_err *err)
 	}
 	port->id = id;
 	return 0;
+}
+
+/* The type says whether a guest can write to received packets: it must not be wrong. */
+static int
+check_driver(const struct port *port, struct avp_err *err)
+{
+	if (port->type == PORT_TYPE_AVP || strcmp(port->driver, AVP_DRIVER) != 0)
+		return 0;
+	return avp_err_set(err, EINVAL, "%s: device=%.128s: " AVP_DRIVER ": add it with type=avp",
+			port->name, port->device);
 }
 
 /* How many queues of each kind. */
@@ -240,7 +251,9 @@ port_ethdev_open(struct sw *sw, struct port *port, const struct port_params *par
 	}
 	port->rte_dev = info.device;
 	snprintf(port->driver, sizeof(port->driver), "%s", info.driver_name);
-	rc = choose_queues(sw, port, params, &info, err);
+	rc = check_driver(port, err);
+	if (rc == 0)
+		rc = choose_queues(sw, port, params, &info, err);
 	if (rc == 0)
 		rc = configure(sw, port, params, &info, err);
 	if (rc == 0)

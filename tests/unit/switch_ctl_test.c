@@ -438,6 +438,22 @@ mac_is_taken_once_in_a_network(void **state)
 			"EEXIST", "another port of network blue has it");
 }
 
+/* As type vdev the switch would not know that a guest can write to its packets. */
+static void
+an_avp_device_is_refused_as_another_type(void **state)
+{
+	struct place *place = *state;
+	char request[256];
+
+	snprintf(request, sizeof(request),
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"vdev\","
+			"\"device\":\"net_avp_host_b,socket=%s/b.sock\"}}",
+			place->dir);
+	expect_refused(place, request, "EINVAL", "net_avp_host: add it with type=avp");
+	expect_refused(place, "{\"method\":\"port.show\",\"params\":{\"name\":\"b\"}}", "ENOENT",
+			"b: no such port");
+}
+
 static void
 one_port_too_many_is_refused_with_the_limit(void **state)
 {
@@ -825,6 +841,7 @@ main(void)
 			TEST(deleted_port_leaves_no_entry),
 			TEST(port_that_leaves_a_network_is_forgotten_there),
 			TEST(mac_is_taken_once_in_a_network),
+			TEST(an_avp_device_is_refused_as_another_type),
 			TEST(one_port_too_many_is_refused_with_the_limit),
 			TEST(ports_come_and_go_many_times),
 			TEST(capture_needs_a_port_and_a_new_file),
