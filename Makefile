@@ -24,7 +24,8 @@ build-release := build-release$(suffix)
 build-coverage := build-coverage$(suffix)
 
 sanitize := -Db_lundef=false -Doptimization=1
-setup-lists := build $(if $(findstring clang,$(compiler)),clang)
+# What `make test` needs is there after `make`: one command for root, not two.
+setup-lists := build test $(if $(findstring clang,$(compiler)),clang)
 
 # $(call configure,FOLDER,OPTIONS): once; later ninja does it when a meson.build changes, but not
 # when one appears. Another DPDK than the one configured for shows as a newer note of its headers:
