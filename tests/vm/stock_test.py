@@ -3,7 +3,9 @@
 # Copyright(c) 2026 OpenAVP contributors
 """The stock net_avp driver of an unmodified DPDK in a guest carries our packets, byte for byte.
 
-    stock_test.py FLAVOUR VM_TRAFFIC PLUGIN
+    stock_test.py [--driver FILE] FLAVOUR VM_TRAFFIC PLUGIN [SETUP...]
+
+With --driver the guest uses another driver instead, the plug-in FILE: ours goes through the same.
 
 One guest has six AVP devices; testpmd forwards between two of them at a time. Each such pair, a
 Setup, goes through the same checks, since the driver has a path of its own for each:
@@ -16,6 +18,7 @@ Setup, goes through the same checks, since the driver has a path of its own for 
 Last, QEMU is killed with packets on the way, and started again on the same sockets.
 """
 
+import argparse
 import itertools
 import sys
 import time
@@ -26,6 +29,8 @@ from lib.traffic import Port, Traffic
 from lib.vm import Vm, wait_for
 
 JUMBO, SMALL = 9238, 1522
+# Where the plug-in of --driver is, in the guest.
+IN_GUEST = "/opt/avp/librte_net_avp.so"
 MACS = ["02:00:00:00:01:%02x" % number for number in range(6)]
 # testpmd's "mac" sends to these.
 PEERS = ["02:00:00:00:00:00", "02:00:00:00:00:01"]
@@ -71,8 +76,9 @@ def expect(condition, *message):
 class Run:
     """One setup under test: its testpmd, and the traffic through it."""
 
-    def __init__(self, checks, vm, traffic, setup):
+    def __init__(self, checks, vm, traffic, setup, driver=None):
         self.checks = checks
+        self.eal = "-d %s " % IN_GUEST if driver else ""
         self.vm = vm
         self.traffic = traffic
         self.setup = setup
@@ -86,8 +92,8 @@ class Run:
         """Start testpmd on the pair; both links come up."""
         first, second = self.setup.ports
         self.pmd = None
-        self.pmd = Testpmd(self.vm, "-l 0,1 -a %s -a %s" % (
-            self.vm.pci(first), self.vm.pci(second)),
+        self.pmd = Testpmd(self.vm, "-l 0,1 %s-a %s -a %s" % (
+            self.eal, self.vm.pci(first), self.vm.pci(second)),
             "--rxq %d --txq %d --total-num-mbufs=8192 --max-pkt-len %d %s" % (
                 self.setup.queues, self.setup.queues, self.setup.largest, app))
         self.links("up")
@@ -139,6 +145,8 @@ def check_traffic(run):
     with run.check("starts_and_links_come_up"):
         before = [run.traffic.info(port)["requests"] for port in run.setup.ports]
         run.start_testpmd()
+        bound = run.pmd.started.count("OpenAVP driver bound")
+        expect(bound == (2 if run.eal else 0), "our driver was bound to", bound, "ports")
         for port, requests in zip(run.setup.ports, before):
             info = run.traffic.info(port)
             expect(info["running"] and info["requests"] > requests, info)
@@ -344,24 +352,23 @@ def check_setup(run):
         run.links("down")
 
 
-def check_vm_killed(checks, vm, traffic):
+def check_vm_killed(run):
     """QEMU dies with packets on the way; the next one gets the same devices."""
-    run = Run(checks, vm, traffic, SETUPS[1])
     with run.check("vm_killed_under_traffic"):
         run.start_testpmd()
         run.background()
         received_some(run)
-        vm.kill()
+        run.vm.kill()
         run.links("down")
-        traffic.stop()
+        run.traffic.stop()
     with run.check("all_buffers_come_back"):
-        pools = wait_for(lambda: [traffic.command("pools")], 5, "pools")[0]
+        pools = wait_for(lambda: [run.traffic.command("pools")], 5, "pools")[0]
         expect(not any(pools.values()), "mbufs out of their pools:", pools)
     with run.check("vm_started_again_on_the_same_devices"):
-        vm.start()
+        run.vm.start()
         run.start_testpmd()
         run.forward()
-    vm.kill()
+    run.vm.kill()
 
 
 def check_end(checks, flavour, traffic):
@@ -370,14 +377,32 @@ def check_end(checks, flavour, traffic):
         expect(status == 0 and not left, "exit status", status, "left behind:", left)
 
 
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--driver", help="plug-in of the driver that the guest uses")
+    parser.add_argument("flavour")
+    parser.add_argument("program", help="vm_traffic")
+    parser.add_argument("plugin", help="net_avp_host's")
+    parser.add_argument("setups", nargs="*", choices=[[], *(setup.name for setup in SETUPS)])
+    return parser.parse_args()
+
+
+def driver_files(driver):
+    """Files of a guest that has that plug-in."""
+    if driver is None:
+        return {}
+    with open(driver, "rb") as file:
+        return {IN_GUEST[1:]: file.read()}
+
+
 def main():
-    flavour, program, plugin = sys.argv[1:4]
-    chosen = sys.argv[4:]
+    args = arguments()
     skip_without_vm()
     checks = Checks()
     begin = time.monotonic()
-    with Traffic(program, plugin, host_ports()) as traffic, \
-            Vm(flavour, traffic.sockets, memory=1024) as vm:
+    with Traffic(args.program, args.plugin, host_ports()) as traffic, \
+            Vm(args.flavour, traffic.sockets, memory=1024,
+               files=driver_files(args.driver)) as vm:
 
         def on_failure():
             vm.print_logs()
@@ -386,10 +411,10 @@ def main():
 
         checks.on_failure = on_failure
         for setup in SETUPS:
-            if not chosen or setup.name in chosen:
-                check_setup(Run(checks, vm, traffic, setup))
-        check_vm_killed(checks, vm, traffic)
-        check_end(checks, flavour, traffic)
+            if not args.setups or setup.name in args.setups:
+                check_setup(Run(checks, vm, traffic, setup, args.driver))
+        check_vm_killed(Run(checks, vm, traffic, SETUPS[1], args.driver))
+        check_end(checks, args.flavour, traffic)
     print("%.0f s" % (time.monotonic() - begin))
     return checks.status()
 
