@@ -31,11 +31,18 @@
 
 static char env_folder[64];
 
+/* With our file prefix it is nobody else's, and empty without shared configuration. */
+static void
+remove_runtime_dir(void)
+{
+	rmdir(rte_eal_get_runtime_dir());
+}
+
 int
 port_env_init(void **state)
 {
-	char args[][32] = {"test", "--no-huge", "--no-pci", "-m", "512", "--log-level",
-			"lib.eal:warning", "--file-prefix", ""};
+	char args[][32] = {"test", "--no-huge", "--no-pci", "--no-shconf", "-m", "512",
+			"--log-level", "lib.eal:warning", "--file-prefix", ""};
 	char *argv[RTE_DIM(args) + 1] = {NULL};
 
 	(void)state;
@@ -45,6 +52,8 @@ port_env_init(void **state)
 	snprintf(env_folder, sizeof(env_folder), "/tmp/avptest.XXXXXX");
 	if (mkdtemp(env_folder) == NULL)
 		return -errno;
+	/* before telemetry does the same for its socket, to come after it */
+	atexit(remove_runtime_dir);
 	return rte_eal_init(RTE_DIM(args), argv) < 0 ? -1 : 0;
 }
 

@@ -89,6 +89,9 @@ pair_eal_init(int argc, char **argv, const char *file_prefix)
 	/* EAL ties this thread to one CPU, the same one in every process of a test */
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0 || rte_eal_init(nb, copy) < 0)
 		return -1;
+	/* empty, and stays so without shared configuration and telemetry; now, since we may be
+	 * killed */
+	rmdir(rte_eal_get_runtime_dir());
 	return sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
@@ -231,12 +234,12 @@ pair_end_link(const struct pair_end *end)
 void
 pair_end_wait_link(const struct pair_end *end, bool up)
 {
-	uint64_t limit = now_ms() + LINK_LIMIT_MS;
+	uint64_t limit = now_ms() + LIMIT_MS;
 
 	while (pair_end_link(end) != up) {
 		if (now_ms() > limit)
 			fail_msg("%s: link is not %s after %u ms", end->name, up ? "up" : "down",
-					LINK_LIMIT_MS);
+					LIMIT_MS);
 		pause_a_bit();
 	}
 }

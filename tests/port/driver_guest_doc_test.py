@@ -37,7 +37,8 @@ class Terminal:
         self.output = ""
         # a terminal: to a pipe testpmd would write in blocks
         self.end, other = pty.openpty()
-        self.process = subprocess.Popen(words, stdin=other, stdout=other, stderr=other, cwd=SOURCE)
+        self.process = subprocess.Popen(words, stdin=other, stdout=other, stderr=other, cwd=SOURCE,
+                                        env={**os.environ, "RUNTIME_DIRECTORY": folder})
         os.close(other)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()

@@ -35,7 +35,8 @@ class Document(unittest.TestCase):
                 words = command.replace("/tmp/", folder + "/").split()
                 words[1:1] = ["-d", PLUGIN, "--file-prefix", "doc%d" % os.getpid()]
                 done = subprocess.run(words, input="show port info 0\nquit\n", text=True, timeout=50,
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                                      env={**os.environ, "RUNTIME_DIRECTORY": folder})
                 self.assertEqual(done.returncode, 0, done.stdout)
                 self.assertIn("Driver name: net_avp_host", done.stdout)
                 self.assertIn("Link status: down", done.stdout)
