@@ -29,8 +29,7 @@
 #define HEADERS \
 	(sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
 #define MAX_ARGS 32
-#define LIMIT_MS 5000
-#define LINK_LIMIT_MS 2000
+#define LIMIT_MS 20000
 
 static char folder[64];
 
