@@ -4,10 +4,13 @@
  * Attacks on FIFOs, labels, descriptors and memory: guest_evil.h.
  */
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "guest_evil.h"
+#include "vuser_client.h"
 
 #define HOLD 50u /* how long a damaged index stays, in evil_pause() */
 
@@ -344,11 +347,33 @@ chain_leads_away(struct evil *evil)
 static void
 lengths_do_not_add_up(struct evil *evil)
 {
-	static const uint16_t lens[] = {0, 13, 199, 201, 9239, UINT16_MAX};
 	uint64_t vas[2];
 
 	evil_chain(evil, 0, vas, 2);
-	evil_desc(evil, vas[0])->pkt_len = lens[evil_below(evil, 6)];
+	evil_desc(evil, vas[0])->pkt_len = evil_below(evil, 2) ? 199 : 201;
+	evil_put_tx(evil, 0, vas[0]);
+}
+
+/* They add up, to too little. */
+static void
+packet_too_short(struct evil *evil)
+{
+	const uint64_t va = evil_take(evil, 0);
+
+	evil_fill(evil, va, 1 + evil_below(evil, AVP_MIN_PKT_SIZE - 1));
+	evil_put_tx(evil, 0, va);
+}
+
+/* They add up, to too much. */
+static void
+packet_too_long(struct evil *evil)
+{
+	uint64_t vas[AVP_MAX_SEGS];
+
+	evil_chain(evil, 0, vas, AVP_MAX_SEGS);
+	for (int i = 0; i < AVP_MAX_SEGS; i++)
+		evil_desc(evil, vas[i])->data_len = 2048;
+	evil_desc(evil, vas[0])->pkt_len = AVP_MAX_SEGS * 2048;
 	evil_put_tx(evil, 0, vas[0]);
 }
 
@@ -534,6 +559,27 @@ scribble(struct evil *evil)
 			evil->guest.bar_size[AVP_BAR_DEVICE]);
 }
 
+/* The client has the memory's descriptor, and no seal keeps it from giving pages back. */
+static void
+punch_holes(struct evil *evil)
+{
+	struct vuser_client_region region = {.fd = -1};
+
+	if (vuser_client_region(evil->guest.client, AVP_BAR_MEMORY, &region) < 0)
+		return;
+	for (int i = 0; i < 50; i++) {
+		const uint64_t page = evil_random(&evil->rnd) % (region.size / 4096);
+
+		if (i == 0 ||
+				fallocate(region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+						(off_t)(page * 4096), 4096) < 0)
+			fallocate(region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+					(off_t)region.size);
+		evil_pause(10);
+	}
+	close(region.fd);
+}
+
 static void
 rx_not_read(struct evil *evil)
 {
@@ -577,6 +623,8 @@ const struct evil_attack evil_attacks[] = {
 		{"chain_miscounted", chain_miscounted, NULL},
 		{"chain_leads_away", chain_leads_away, NULL},
 		{"lengths_do_not_add_up", lengths_do_not_add_up, NULL},
+		{"packet_too_short", packet_too_short, NULL},
+		{"packet_too_long", packet_too_long, NULL},
 		{"length_is_zero", length_is_zero, NULL},
 		{"length_beyond_buffer", length_beyond_buffer, NULL},
 		{"data_elsewhere", data_elsewhere, NULL},
@@ -584,6 +632,7 @@ const struct evil_attack evil_attacks[] = {
 		{"race_fields", race_fields, race_fields_racer},
 		{"race_entries", race_fields, race_entries_racer},
 		{"scribble", scribble, NULL},
+		{"punch_holes", punch_holes, NULL},
 		{"rx_not_read", rx_not_read, NULL},
 		{"rx_not_returned", rx_not_returned, NULL},
 		{"honest", honest, NULL},

@@ -140,6 +140,10 @@ static const struct attack attacks[] = {
 				true},
 		{"lengths that do not add up", "lengths_do_not_add_up", {"rx_q0_drop_bad_pkt_len"},
 				true},
+		{"packet shorter than an Ethernet header", "packet_too_short",
+				{"rx_q0_drop_bad_pkt_len"}, true},
+		{"packet longer than any may be", "packet_too_long", {"rx_q0_drop_bad_pkt_len"},
+				true},
 		{"length of zero", "length_is_zero", {"rx_q0_drop_bad_data_len"}, true},
 		{"length beyond the buffer", "length_beyond_buffer", {"rx_q0_drop_bad_data_len"},
 				true},
@@ -165,6 +169,8 @@ static const struct attack races[] = {
 static const struct attack long_attacks[] = {
 		{"random bytes all over BAR 2", "scribble",
 				{"rx_q*_tx_fifo_bad_index", "rx_q*_tx_fifo_bad_len"}, false},
+		{"pages of BAR 2 given back to the system", "punch_holes",
+				{"rx_q*_tx_fifo_bad_len"}, false},
 		{"coming and going with buffers in hand", "reconnect_storm",
 				{"guest_resets", "guest_bufs_taken_back"}, true},
 };
