@@ -270,6 +270,16 @@ log_guest(const struct avph_port *port, const struct avpd_guest *was)
 		AVPH_LOG(INFO, "%s: guest has stopped", port->name);
 }
 
+/* Does a change concern the packet path? An MTU does not, and keeping the lcores out for it would
+ * cost packets, and an answer that waits for a burst. */
+static bool
+guest_lanes_changed(const struct avpd_guest *was, const struct avpd_guest *guest)
+{
+	return guest->running != was->running || guest->features != was->features ||
+			guest->nb_tx_queues != was->nb_tx_queues ||
+			guest->nb_rx_queues != was->nb_rx_queues;
+}
+
 static void
 chan_handle_guest(struct avph_port *port, const struct avpd_msg *msg)
 {
@@ -278,11 +288,13 @@ chan_handle_guest(struct avph_port *port, const struct avpd_msg *msg)
 
 	guest.nb_tx_queues = RTE_MIN(guest.nb_tx_queues, (uint8_t)port->layout.nb_queues);
 	guest.nb_rx_queues = RTE_MIN(guest.nb_rx_queues, (uint8_t)port->layout.nb_queues);
-	avph_port_shut(port);
-	if (msg->state.reset)
+	if (msg->state.reset) {
+		avph_port_shut(port);
 		port_rebuild(port);
+	}
 	port->guest = guest;
-	avph_port_update(port);
+	if (msg->state.reset || guest_lanes_changed(&was, &guest))
+		avph_port_update(port);
 	chan_send_done(port, msg->epoch);
 	/* The guest has its answer: from here on the application may take its time. */
 	log_guest(port, &was);
