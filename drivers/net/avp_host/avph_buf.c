@@ -150,7 +150,7 @@ avph_buf_take_back(struct avph_mem *mem, uint32_t slot)
 		if (!avph_owner_is_slot(avph_owner_get(mem->owners, i), slot))
 			continue;
 		avph_owner_set(mem->owners, i, AVPH_OWNER_HOST);
-		rte_pktmbuf_free(mem->mbufs[i]);
+		rte_pktmbuf_free(avph_held_mbuf(mem->held[i]));
 		nb_taken++;
 	}
 	return nb_taken;

@@ -141,6 +141,30 @@ avph_buf_prefetch_desc(const struct rte_mbuf *mbuf)
 	__builtin_prefetch((const uint8_t *)mbuf->buf_addr - sizeof(struct avp_desc), 1);
 }
 
+/*
+ * What is held while a guest has a buffer: an mbuf chain, and marks in the lowest bits of the
+ * pointer that say what need not be looked up when it comes back.
+ */
+
+/* A single mbuf in just the state in which it lies in its pool: no need to free it, only to put it
+ * back. */
+#define AVPH_HELD_RAW UINT64_C(1)
+/* All of its mbufs are from the pool of the port whose guest has it. */
+#define AVPH_HELD_OWN UINT64_C(2)
+#define AVPH_HELD_MARKS (AVPH_HELD_RAW | AVPH_HELD_OWN)
+
+static inline uintptr_t
+avph_held(const struct rte_mbuf *mbuf, uintptr_t marks)
+{
+	return (uintptr_t)mbuf | marks;
+}
+
+static inline struct rte_mbuf *
+avph_held_mbuf(uintptr_t held)
+{
+	return (struct rte_mbuf *)(held & ~(uintptr_t)AVPH_HELD_MARKS);
+}
+
 /** May the buffer of @mbuf be given to a guest of this memory: is nobody else using it? Only then
  * is @idx its number. The data are within the buffer. */
 static inline bool

@@ -100,7 +100,7 @@ avph_mem_put(struct avph_mem *mem)
 	LIST_REMOVE(mem, entry);
 	if (mem->base != NULL)
 		munmap(mem->base, mem->size);
-	rte_free(mem->mbufs);
+	rte_free(mem->held);
 	rte_free(mem->owners);
 	avpd_mem_destroy(mem->mem);
 	free(mem);
@@ -122,9 +122,9 @@ mem_map(struct avph_mem *mem, const struct avpd_layout *layout, const char *name
 				(unsigned long long)layout->mem_size, strerror(errno));
 	mem->owners = rte_calloc("avph_owners", layout->nb_bufs, sizeof(mem->owners[0]),
 			RTE_CACHE_LINE_SIZE);
-	mem->mbufs = rte_calloc(
-			"avph_mbufs", layout->nb_bufs, sizeof(mem->mbufs[0]), RTE_CACHE_LINE_SIZE);
-	if (mem->owners == NULL || mem->mbufs == NULL) {
+	mem->held = rte_calloc(
+			"avph_held", layout->nb_bufs, sizeof(mem->held[0]), RTE_CACHE_LINE_SIZE);
+	if (mem->owners == NULL || mem->held == NULL) {
 		ret = avp_err_set(err, ENOMEM,
 				"%s: no memory of the EAL for the state of %u buffers", name,
 				layout->nb_bufs);
@@ -140,9 +140,9 @@ mem_map(struct avph_mem *mem, const struct avpd_layout *layout, const char *name
 	return 0;
 
 err_free:
-	rte_free(mem->mbufs);
+	rte_free(mem->held);
 	rte_free(mem->owners);
-	mem->mbufs = NULL;
+	mem->held = NULL;
 	mem->owners = NULL;
 	munmap(base, layout->mem_size);
 	return ret;

@@ -18,15 +18,15 @@
 #include "avpd_layout.h"
 #include "avph_args.h"
 
-struct rte_mbuf;
 struct avph_port;
 struct avph_process;
 
 struct avph_mem {
 	/* read by lcores, constant while ports exist */
 	struct avpd_bufs bufs;
-	uint16_t *owners;        /* by buffer number; see avph_buf.h */
-	struct rte_mbuf **mbufs; /* by buffer number: what is held while a guest has the buffer */
+	uint16_t *owners; /* by buffer number; see avph_buf.h */
+	uintptr_t *held; /* by buffer number: what is kept while a guest has the buffer, avph_held()
+			  */
 
 	LIST_ENTRY(avph_mem) entry; /* of the process's list */
 	struct avpd_mem *mem;

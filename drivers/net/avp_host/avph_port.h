@@ -91,6 +91,7 @@ struct avph_tx_queue {
 	uint16_t nb_lanes;
 	uint16_t queue_id;
 	bool shared;      /* its one lane is other queues' too */
+	bool domain;      /* packets of neighbours may come by pointer */
 	bool vlan;        /* the guest takes tags out of band */
 	bool chains;      /* the guest takes chains of packets that would fit one buffer */
 	uint32_t max_pkt; /* bytes, mru */

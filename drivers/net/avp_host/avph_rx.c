@@ -37,24 +37,27 @@ rx_count_fault(struct avph_rx_queue *queue, enum avph_rx_counter first, enum avp
 		rx_count(queue, (enum avph_rx_counter)(first + fault - 1), 1);
 }
 
-/* Fetch what the next packets will touch: descriptor, owner's mbuf. Nothing is trusted here. */
+/* Fetch what the next packets will touch: descriptor, held mbuf. Nothing is trusted here. */
 static inline void
 rx_prefetch(const struct avph_mem *mem, const uint64_t *labels, uint32_t nb)
 {
-	for (uint32_t i = 0; i < nb; i++) {
-		uint32_t idx;
+	uint32_t idx[AVPH_BURST];
 
-		if (likely(avpd_check_label(&mem->bufs, labels[i], &idx) == AVPD_CHECK_OK)) {
-			rte_prefetch0(avpd_buf_ptr(&mem->bufs, idx));
-			rte_prefetch0(&mem->mbufs[idx]);
-		}
-	}
 	for (uint32_t i = 0; i < nb; i++) {
-		uint32_t idx;
-
-		if (likely(avpd_check_label(&mem->bufs, labels[i], &idx) == AVPD_CHECK_OK))
-			rte_prefetch0(mem->mbufs[idx]);
+		idx[i] = 0; /* of no use, but no harm either */
+		(void)avpd_check_label(&mem->bufs, labels[i], &idx[i]);
+		rte_prefetch0(avpd_buf_ptr(&mem->bufs, idx[i]));
+		rte_prefetch0(&mem->held[idx[i]]);
 	}
+	for (uint32_t i = 0; i < nb; i++)
+		rte_prefetch0(avph_held_mbuf(mem->held[idx[i]]));
+}
+
+/* The fixed mbuf of a buffer that the guest had for sending. */
+static inline struct rte_mbuf *
+rx_fixed(const struct avph_mem *mem, const struct avpd_seg *seg)
+{
+	return avph_held_mbuf(mem->held[seg->buf_idx]);
 }
 
 /* The buffers that the packet is made of are the host's from here on. */
@@ -85,8 +88,10 @@ static inline void
 rx_set_attached(struct rte_mbuf *mbuf, struct rte_mbuf *fixed, const struct avpd_seg *seg,
 		uint16_t port_id)
 {
+	struct avph_mbuf_priv *priv = rte_mbuf_to_priv(fixed);
+
 	rte_pktmbuf_attach_extbuf(mbuf, fixed->buf_addr, rte_mbuf_iova_get(fixed), AVPH_BUF_LEN,
-			fixed->shinfo);
+			&priv->shinfo);
 	mbuf->data_off = (uint16_t)(seg->data_off - sizeof(struct avp_desc));
 	mbuf->port = port_id;
 	mbuf->data_len = seg->data_len;
@@ -132,7 +137,7 @@ rx_drop(struct avph_rx_queue *queue, const struct avpd_pkt *pkt, enum avpd_check
 	struct avph_mem *mem = queue->mem;
 
 	for (uint32_t i = 0; i < pkt->nb_own; i++)
-		rte_mbuf_raw_free(mem->mbufs[pkt->seg[i].buf_idx]);
+		rte_mbuf_raw_free(rx_fixed(mem, &pkt->seg[i]));
 	rx_count(queue, (enum avph_rx_counter)(AVPH_RX_DROP_FIRST + check - 1), 1);
 }
 
@@ -141,12 +146,12 @@ static inline struct rte_mbuf *
 rx_build_fixed(struct avph_rx_queue *queue, const struct avpd_pkt *pkt)
 {
 	struct avph_mem *mem = queue->mem;
-	struct rte_mbuf *head = mem->mbufs[pkt->seg[0].buf_idx];
+	struct rte_mbuf *head = rx_fixed(mem, &pkt->seg[0]);
 	struct rte_mbuf *last = head;
 
 	rx_set_fixed(head, &pkt->seg[0], queue->port_id);
 	for (uint32_t i = 1; unlikely(i < pkt->nb_segs); i++) {
-		struct rte_mbuf *mbuf = mem->mbufs[pkt->seg[i].buf_idx];
+		struct rte_mbuf *mbuf = rx_fixed(mem, &pkt->seg[i]);
 
 		rx_set_fixed(mbuf, &pkt->seg[i], queue->port_id);
 		rx_append(head, &last, mbuf);
@@ -166,9 +171,9 @@ rx_build_attached(struct avph_rx_queue *queue, const struct avpd_pkt *pkt, struc
 	if (unlikely(pkt->nb_segs > 1) &&
 			rte_pktmbuf_alloc_bulk(queue->app_pool, more, pkt->nb_segs - 1u) != 0)
 		return NULL;
-	rx_set_attached(head, mem->mbufs[pkt->seg[0].buf_idx], &pkt->seg[0], queue->port_id);
+	rx_set_attached(head, rx_fixed(mem, &pkt->seg[0]), &pkt->seg[0], queue->port_id);
 	for (uint32_t i = 1; unlikely(i < pkt->nb_segs); i++) {
-		rx_set_attached(more[i - 1], mem->mbufs[pkt->seg[i].buf_idx], &pkt->seg[i],
+		rx_set_attached(more[i - 1], rx_fixed(mem, &pkt->seg[i]), &pkt->seg[i],
 				queue->port_id);
 		rx_append(head, &last, more[i - 1]);
 	}
@@ -309,7 +314,7 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane)
 
 			avph_buf_of_mbuf(&mem->bufs, mbufs[i], &idx);
 			RTE_ASSERT(avph_owner_get(mem->owners, idx) == AVPH_OWNER_HOST);
-			mem->mbufs[idx] = mbufs[i];
+			mem->held[idx] = avph_held(mbufs[i], 0);
 			avph_owner_set(mem->owners, idx, lane->owner);
 			avpd_desc_write_empty(&mem->bufs, idx);
 			avp_fifo_set(&lane->alloc, i, avpd_buf_va(&mem->bufs, idx));

@@ -47,12 +47,19 @@ struct tx_sum {
 	uint64_t copied;
 };
 
-/* What is done about VLAN tags of a packet on its way to the guest. */
+/* What is done to the packet's data about a VLAN tag. */
+enum tx_tag {
+	TX_TAG_KEEP,   /* nothing */
+	TX_TAG_INSERT, /* tci into the data */
+	TX_TAG_REMOVE, /* the tag in the data, which is tci */
+};
+
+/* What is done about VLAN tags of a packet on its way to the guest. (One enum, not two booleans:
+ * gcc tests those with one load, which stalls on the two stores before it.) */
 struct tx_vlan {
+	enum tx_tag tag;
 	uint16_t ol_flags; /* AVP_DESC_RX_VLAN, or 0 */
 	uint16_t tci;
-	bool insert; /* tci into the data */
-	bool remove; /* the tag in the data, which is tci */
 };
 
 static inline void
@@ -83,12 +90,48 @@ tx_nb_ptr(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
 	return nb;
 }
 
+/* Free what the guest has returned. Nobody else has had it meanwhile: what was in the state of the
+ * pool then is so now, and goes back in bulk. */
+static inline void
+tx_release(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const uintptr_t *held,
+		uint32_t nb)
+{
+	struct rte_mempool *pool = queue->fixed_pool;
+	struct rte_mbuf *other[AVPH_BURST];
+	void *raw[AVPH_BURST];
+	uint32_t nb_other = 0;
+	uint32_t nb_raw = 0;
+
+	for (uint32_t i = 0; i < nb; i++) {
+		struct rte_mbuf *mbuf = avph_held_mbuf(held[i]);
+		const bool own = (held[i] & AVPH_HELD_OWN) != 0;
+		struct rte_mempool *from;
+
+		if (unlikely((held[i] & AVPH_HELD_RAW) == 0)) {
+			lane->nb_ptr -= own ? 0 : tx_nb_ptr(queue, mbuf);
+			other[nb_other++] = mbuf;
+			continue;
+		}
+		lane->nb_ptr -= own ? 0 : 1;
+		from = own ? queue->fixed_pool : mbuf->pool;
+		if (unlikely(from != pool)) {
+			rte_mempool_put_bulk(pool, raw, nb_raw);
+			nb_raw = 0;
+			pool = from;
+		}
+		raw[nb_raw++] = mbuf;
+	}
+	rte_mempool_put_bulk(pool, raw, nb_raw);
+	if (unlikely(nb_other > 0))
+		rte_pktmbuf_free_bulk(other, nb_other);
+}
+
 /* Check up to AVPH_BURST labels that the guest has returned, and free what they name. */
 static inline uint32_t
 tx_reap_chunk(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t nb)
 {
 	struct avph_mem *mem = queue->mem;
-	struct rte_mbuf *mbufs[AVPH_BURST];
+	uintptr_t held[AVPH_BURST];
 	uint32_t nb_good = 0;
 
 	for (uint32_t i = 0; i < nb; i++) {
@@ -101,15 +144,14 @@ tx_reap_chunk(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 			continue;
 		}
 		avph_owner_set(mem->owners, idx, AVPH_OWNER_HOST);
-		mbufs[nb_good] = mem->mbufs[idx];
-		rte_prefetch0(mbufs[nb_good]);
+		held[nb_good] = mem->held[idx];
+		if ((held[nb_good] & AVPH_HELD_OWN) == 0)
+			rte_prefetch0(avph_held_mbuf(held[nb_good]));
 		nb_good++;
 	}
 	avp_fifo_get_done(&lane->free, nb);
 	lane->nb_held -= nb_good;
-	for (uint32_t i = 0; i < nb_good && lane->nb_ptr > 0; i++)
-		lane->nb_ptr -= tx_nb_ptr(queue, mbufs[i]);
-	rte_pktmbuf_free_bulk(mbufs, nb_good);
+	tx_release(queue, lane, held, nb_good);
 	return nb_good;
 }
 
@@ -142,10 +184,10 @@ tx_vlan(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
 
 	if (mbuf->ol_flags & RTE_MBUF_F_TX_VLAN) {
 		vlan.tci = mbuf->vlan_tci;
-		vlan.insert = !queue->vlan;
+		vlan.tag = queue->vlan ? TX_TAG_KEEP : TX_TAG_INSERT;
 		vlan.ol_flags = queue->vlan ? AVP_DESC_RX_VLAN : 0;
 	} else if (queue->vlan && avph_vlan_tagged(mbuf, &vlan.tci)) {
-		vlan.remove = true;
+		vlan.tag = TX_TAG_REMOVE;
 		vlan.ol_flags = AVP_DESC_RX_VLAN;
 	}
 	return vlan;
@@ -155,18 +197,24 @@ tx_vlan(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
 static inline uint32_t
 tx_vlan_len(const struct tx_vlan *vlan, uint32_t pkt_len)
 {
-	if (vlan->insert)
+	switch (vlan->tag) {
+	case TX_TAG_INSERT:
 		return pkt_len + AVPH_VLAN_SIZE;
-	return vlan->remove ? pkt_len - AVPH_VLAN_SIZE : pkt_len;
+	case TX_TAG_REMOVE:
+		return pkt_len - AVPH_VLAN_SIZE;
+	case TX_TAG_KEEP:
+		break;
+	}
+	return pkt_len;
 }
 
 /* Change the tag in place. */
 static inline void
 tx_vlan_apply(const struct tx_vlan *vlan, struct rte_mbuf *mbuf)
 {
-	if (unlikely(vlan->insert))
+	if (vlan->tag == TX_TAG_INSERT)
 		avph_vlan_insert(mbuf, vlan->tci);
-	else if (unlikely(vlan->remove))
+	else
 		avph_vlan_remove(mbuf);
 }
 
@@ -179,41 +227,61 @@ static inline bool
 tx_describe(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf, struct avpd_pkt *pkt)
 {
 	const struct avpd_bufs *bufs = &queue->mem->bufs;
-	uint32_t nb = 0;
+	const uint32_t nb_segs = mbuf->nb_segs;
 	uint32_t len = 0;
 
 	/* the guest's simple path takes no chains */
-	if (mbuf->nb_segs > (queue->chains ? AVP_MAX_SEGS : 1))
+	if (nb_segs > (queue->chains ? AVP_MAX_SEGS : 1))
 		return false;
-	for (; mbuf != NULL && nb < AVP_MAX_SEGS; mbuf = mbuf->next) {
-		struct avpd_seg *seg = &pkt->seg[nb++];
+	for (uint32_t i = 0;; mbuf = mbuf->next) {
+		struct avpd_seg *seg = &pkt->seg[i];
 
 		if (!avph_buf_is_sole(bufs, mbuf, &seg->buf_idx))
 			return false;
 		seg->data_off = (uint16_t)(mbuf->data_off + sizeof(struct avp_desc));
 		seg->data_len = mbuf->data_len;
 		len += mbuf->data_len;
+		if (likely(++i == nb_segs))
+			break;
 	}
-	pkt->nb_segs = (uint8_t)nb;
+	pkt->nb_segs = (uint8_t)nb_segs;
 	pkt->pkt_len = len;
-	return mbuf == NULL;
+	return true;
 }
 
-/* The packet's mbufs become the guest's. */
+/* The packet's buffers become the guest's. */
 static inline void
 tx_give(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct avpd_pkt *pkt,
-		struct rte_mbuf *mbuf)
+		uintptr_t held)
 {
 	struct avph_mem *mem = queue->mem;
 	const uint32_t head = pkt->seg[0].buf_idx;
 
 	RTE_ASSERT(avph_owner_get(mem->owners, head) == AVPH_OWNER_HOST);
-	avpd_desc_write_pkt(&mem->bufs, pkt);
-	mem->mbufs[head] = mbuf;
+	if (likely(pkt->nb_segs == 1)) {
+		avpd_desc_write_seg(&mem->bufs, &pkt->seg[0], AVPD_NO_BUF, 1, pkt->pkt_len,
+				pkt->ol_flags, pkt->vlan_tci);
+	} else {
+		avpd_desc_write_pkt(&mem->bufs, pkt);
+		tx_count(queue, AVPH_TX_CHAINS, 1);
+	}
+	mem->held[head] = held;
 	avph_owner_set(mem->owners, head, lane->owner);
 	avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, head));
-	if (unlikely(pkt->nb_segs > 1))
-		tx_count(queue, AVPH_TX_CHAINS, 1);
+}
+
+/* What to hold for a packet that nobody else has. */
+static inline uintptr_t
+tx_hold(struct rte_mbuf *mbuf, uint32_t nb_ptr)
+{
+	uintptr_t marks = nb_ptr == 0 ? AVPH_HELD_OWN : 0;
+
+	/* a fixed mbuf itself, not one to which its buffer is attached */
+	if (likely(mbuf->nb_segs == 1 && mbuf->shinfo->fcb_opaque == mbuf)) {
+		mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
+		marks |= AVPH_HELD_RAW;
+	}
+	return avph_held(mbuf, marks);
 }
 
 static inline bool
@@ -225,12 +293,12 @@ tx_by_pointer(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte
 
 	if (!tx_describe(queue, mbuf, &pkt) || pkt.pkt_len != mbuf->pkt_len)
 		return false;
-	if (unlikely(vlan->insert && !avph_vlan_has_room(mbuf)))
+	if (unlikely(vlan->tag == TX_TAG_INSERT && !avph_vlan_has_room(mbuf)))
 		return false;
 	nb_ptr = tx_nb_ptr(queue, mbuf);
 	if (unlikely(lane->nb_ptr + nb_ptr > lane->max_ptr))
 		return false;
-	if (unlikely(vlan->insert || vlan->remove)) {
+	if (unlikely(vlan->tag != TX_TAG_KEEP)) {
 		tx_vlan_apply(vlan, mbuf);
 		pkt.seg[0].data_off = (uint16_t)(mbuf->data_off + sizeof(struct avp_desc));
 		pkt.seg[0].data_len = mbuf->data_len;
@@ -239,7 +307,7 @@ tx_by_pointer(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte
 	pkt.ol_flags = vlan->ol_flags;
 	pkt.vlan_tci = vlan->ol_flags != 0 ? vlan->tci : 0;
 	lane->nb_ptr += nb_ptr;
-	tx_give(queue, lane, &pkt, mbuf);
+	tx_give(queue, lane, &pkt, tx_hold(mbuf, nb_ptr));
 	return true;
 }
 
@@ -341,10 +409,10 @@ copy_with_vlan(struct tx_copy *copy, const struct rte_mbuf *mbuf, const struct t
 
 	if (macs != head)
 		memcpy(head, macs, AVPH_MACS_SIZE);
-	if (vlan->insert)
+	if (vlan->tag == TX_TAG_INSERT)
 		avph_vlan_write(head, vlan->tci);
-	copy_bytes(copy, head, vlan->insert ? sizeof(head) : AVPH_MACS_SIZE);
-	return vlan->remove ? sizeof(head) : AVPH_MACS_SIZE;
+	copy_bytes(copy, head, vlan->tag == TX_TAG_INSERT ? sizeof(head) : AVPH_MACS_SIZE);
+	return vlan->tag == TX_TAG_REMOVE ? sizeof(head) : AVPH_MACS_SIZE;
 }
 
 /* Copy a packet; @len bytes of it will be seen by the guest. */
@@ -362,7 +430,7 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
 			    (len + AVPD_BUF_DATA_SIZE - 1) / AVPD_BUF_DATA_SIZE, more)))
 		return false;
 	pkt.vlan_tci = vlan->ol_flags != 0 ? vlan->tci : 0;
-	if (unlikely(vlan->insert || vlan->remove)) {
+	if (unlikely(vlan->tag != TX_TAG_KEEP)) {
 		skip = copy_with_vlan(&copy, mbuf, vlan);
 		left -= skip;
 	}
@@ -374,7 +442,10 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
 		skip -= from;
 		left -= nb;
 	}
-	tx_give(queue, lane, &pkt, copy.head);
+	tx_give(queue, lane, &pkt,
+			avph_held(copy.head,
+					pkt.nb_segs == 1 ? AVPH_HELD_OWN | AVPH_HELD_RAW
+							 : AVPH_HELD_OWN));
 	return true;
 }
 
@@ -443,6 +514,19 @@ tx_lane_end(struct avph_tx_lane *lane)
 		avp_fifo_put_done(&lane->rx, lane->nb_put);
 }
 
+/* Fetch what a packet will need: in a domain it goes by pointer, elsewhere it is copied. */
+static inline void
+tx_prefetch(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
+{
+	if (queue->domain) {
+		avph_buf_prefetch_desc(mbuf);
+		rte_prefetch0(&mbuf->shinfo);
+		rte_prefetch0(mbuf + 1); /* where fixed mbufs have what it points to */
+	} else {
+		rte_prefetch0(rte_pktmbuf_mtod(mbuf, const void *));
+	}
+}
+
 /* The burst, for a queue with one lane or with @several. */
 static inline uint16_t
 tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool several)
@@ -457,10 +541,10 @@ tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, 
 	for (i = 0; i < nb_lanes; i++)
 		tx_lane_begin(queue, queue->lanes[i], nb_pkts);
 	for (i = 0; i < RTE_MIN(nb_pkts, PREFETCH_AHEAD); i++)
-		avph_buf_prefetch_desc(pkts[i]);
+		tx_prefetch(queue, pkts[i]);
 	for (i = 0; i < nb_pkts; i++) {
 		if (i + PREFETCH_AHEAD < nb_pkts)
-			avph_buf_prefetch_desc(pkts[i + PREFETCH_AHEAD]);
+			tx_prefetch(queue, pkts[i + PREFETCH_AHEAD]);
 		if (several)
 			lane = queue->lanes[avph_hash_choose(avph_hash(pkts[i]), nb_lanes)];
 		if (tx_one(queue, lane, pkts[i], &stash, nb_pkts - i, &sum) == TX_BLOCKED)
