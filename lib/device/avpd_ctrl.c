@@ -225,10 +225,8 @@ avpd_ctrl_take(struct avpd_ctrl *ctrl, struct avpd_guest *guest, bool detached)
 	ctrl->req_id = request.req_id;
 	ctrl->waiting = true;
 	if (verdict.changed) {
-		if (!verdict.reset)
-			return AVPD_CTRL_CHANGED;
 		ctrl->tokens--;
-		return AVPD_CTRL_RESET;
+		return verdict.reset ? AVPD_CTRL_RESET : AVPD_CTRL_CHANGED;
 	}
 	avpd_ctrl_answer(ctrl, verdict.result);
 	return verdict.result == 0 ? AVPD_CTRL_DONE : AVPD_CTRL_REFUSED;

@@ -9,8 +9,9 @@
  * datapath must have carried it out first: avpd_ctrl_take() gives the new state, and the device
  * calls avpd_ctrl_answer() when the datapath is done. Until then no other request is taken.
  *
- * A reset of the FIFOs takes the datapath some time, which the devices of a process share. So a
- * guest may ask for AVPD_CTRL_BURST in a row, and then one every AVPD_CTRL_REFILL polls; what it
+ * What changes the guest's state takes the datapath some time, which the devices of a process
+ * share: bursts are waited for, a link that goes up or down is told to the application. So a guest
+ * may ask for AVPD_CTRL_BURST changes in a row, and then one every AVPD_CTRL_REFILL polls; what it
  * sends faster waits in the FIFO. Drivers in the field wait 5 ms for each answer.
  */
 
@@ -57,7 +58,7 @@ struct avpd_ctrl {
 	uint64_t slot_va;
 	uint32_t req_id;           /* of the request that waits for avpd_ctrl_answer() */
 	bool waiting;              /* there is one */
-	uint32_t tokens;           /* resets that the guest may still ask for */
+	uint32_t tokens;           /* changes that the guest may still ask for */
 	uint32_t polls;            /* since the last token was added */
 	enum avp_fifo_fault fault; /* last seen; OK once the guest's side is right again */
 	uint64_t nb_faults;        /* times that it changed to something else than OK */
@@ -78,7 +79,7 @@ void avpd_ctrl_init(struct avpd_ctrl *ctrl, const struct avpd_ctrl_place *place,
 /** Make slot and FIFOs anew, and forget a request that waits. */
 void avpd_ctrl_format(struct avpd_ctrl *ctrl);
 
-/** One more poll interval has passed: what limits the rate of resets. */
+/** One more poll interval has passed: what limits the rate of changes. */
 void avpd_ctrl_tick(struct avpd_ctrl *ctrl);
 
 /**

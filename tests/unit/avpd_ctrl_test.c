@@ -432,6 +432,30 @@ resets_are_limited_in_rate(void **state)
 	assert_int_equal(f->ctrl.tokens, AVPD_CTRL_BURST);
 }
 
+/* Each is a wait for bursts under way, and an event for the application. */
+static void
+link_changes_are_limited_in_rate(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t nb = 0;
+
+	configure(f);
+	f->slot->req_id = AVP_REQ_SET_LINK;
+	for (uint32_t i = 0; i < 2 * AVPD_CTRL_BURST; i++) {
+		f->slot->arg.link_up = !f->guest.link_up;
+		put_label(f, SLOT_VA);
+		if (take(f) != AVPD_CTRL_CHANGED)
+			break;
+		avpd_ctrl_answer(&f->ctrl, 0);
+		assert_int_equal(answers(f), 1);
+		nb++;
+	}
+	assert_int_equal(nb, AVPD_CTRL_BURST - 1); /* and the configuration */
+	for (uint32_t i = 0; i < AVPD_CTRL_REFILL; i++)
+		avpd_ctrl_tick(&f->ctrl);
+	assert_int_equal(take(f), AVPD_CTRL_CHANGED);
+}
+
 static void
 guest_that_takes_no_answers_loses_them(void **state)
 {
@@ -511,6 +535,7 @@ main(void)
 			TEST(unknown_request_is_refused),
 			TEST(label_that_is_not_the_slot_is_dropped),
 			TEST(resets_are_limited_in_rate),
+			TEST(link_changes_are_limited_in_rate),
 			TEST(guest_that_takes_no_answers_loses_them),
 			TEST(nonsense_in_the_fifos_is_counted_and_passes),
 			TEST(format_forgets_a_request_that_waits),
