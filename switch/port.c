@@ -23,6 +23,9 @@
 
 SW_LOG_TOPIC(port);
 
+/* Messages per second on a port's link. */
+#define LINK_LOG_BURST 4u
+
 static void
 fill_dp_port(const struct sw *sw, const struct port *port, struct dp_port *dp)
 {
@@ -191,6 +194,7 @@ port_new(const struct sw *sw, const struct port_params *params)
 			: strcmp(params->type, "pci") == 0 ? PORT_TYPE_PCI
 							   : PORT_TYPE_VDEV;
 	memcpy(port->device, params->device, sizeof(params->device));
+	port->link_limit.burst = LINK_LOG_BURST;
 	port->state = rte_zmalloc("port", sizeof(*port->state), RTE_CACHE_LINE_SIZE);
 	if (port->state == NULL) {
 		port_free(port);
@@ -315,6 +319,20 @@ port_del_all(struct sw *sw)
 		free(lcore_publish(sw->lcores, NULL));
 }
 
+static void
+log_link(struct port *port, bool up)
+{
+	struct avp_log_limit *limit = &port->link_limit;
+
+	if (!avp_log_allowed(limit))
+		return;
+	if (limit->suppressed > 0)
+		SW_LOG(NOTICE, "%s: link changed %lu times more", port->name,
+				(unsigned long)limit->suppressed);
+	limit->suppressed = 0;
+	SW_LOG(NOTICE, "%s: link %s", port->name, up ? "up" : "down");
+}
+
 void
 port_poll_links(struct sw *sw)
 {
@@ -327,7 +345,7 @@ port_poll_links(struct sw *sw)
 		up = port_ethdev_has_link(port);
 		if (atomic_exchange_explicit(&port->state->link_up, up, memory_order_relaxed) == up)
 			continue;
-		SW_LOG(NOTICE, "%s: link %s", port->name, up ? "up" : "down");
+		log_link(port, up);
 		if (!up)
 			fdb_flush(sw->fdb, id, FDB_ANY);
 	}

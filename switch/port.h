@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "avp_err.h"
+#include "avp_log.h"
 #include "dp.h"
 #include "params.h"
 #include "sw.h"
@@ -101,7 +102,8 @@ struct port {
 	struct port_rules rules;
 	struct dp_state *state;
 	struct rte_device *rte_dev;
-	void *capture_owner; /* the client that started the capture */
+	struct avp_log_limit link_limit; /* of messages on the link, which a guest can change */
+	void *capture_owner;             /* the client that started the capture */
 };
 
 /* port_params.c */

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,11 +24,13 @@
 
 #include <rte_common.h>
 #include <rte_config.h>
+#include <rte_log.h>
 
 #include "avp_sock.h"
 #include "ctl.h"
 #include "eal_fixture.h"
 #include "fdb.h"
+#include "port.h"
 #include "sw.h"
 
 #define LIMIT_MS 5000
@@ -438,6 +441,34 @@ mac_is_taken_once_in_a_network(void **state)
 			"EEXIST", "another port of network blue has it");
 }
 
+/* A guest can change it a thousand times a second. */
+static void
+messages_on_the_link_are_limited_in_rate(void **state)
+{
+	struct place *place = *state;
+	char *text = NULL;
+	size_t size;
+	FILE *log = open_memstream(&text, &size);
+	unsigned int nb = 0;
+
+	assert_non_null(log);
+	expect_done(place, PORT_ADD("a", ""));
+	rte_openlog_stream(log);
+	for (int i = 0; i < 1000; i++) {
+		struct dp_state *dp = place->sw->ports[0]->state;
+
+		atomic_store(&dp->link_up, !atomic_load(&dp->link_up));
+		port_poll_links(place->sw);
+	}
+	rte_openlog_stream(NULL);
+	fclose(log);
+	for (const char *at = text; (at = strstr(at, "a: link ")) != NULL; at++)
+		nb++;
+	/* four in each second that it took, and now and then how many were left out */
+	assert_in_range(nb, 1, 100);
+	free(text);
+}
+
 /* As type vdev the switch would not know that a guest can write to its packets. */
 static void
 an_avp_device_is_refused_as_another_type(void **state)
@@ -841,6 +872,7 @@ main(void)
 			TEST(deleted_port_leaves_no_entry),
 			TEST(port_that_leaves_a_network_is_forgotten_there),
 			TEST(mac_is_taken_once_in_a_network),
+			TEST(messages_on_the_link_are_limited_in_rate),
 			TEST(an_avp_device_is_refused_as_another_type),
 			TEST(one_port_too_many_is_refused_with_the_limit),
 			TEST(ports_come_and_go_many_times),
