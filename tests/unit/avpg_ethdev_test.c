@@ -484,6 +484,7 @@ a_bad_device_is_refused_and_left_alone(void **state __rte_unused)
 	struct avpg_fake *fake = avpg_fake_create(&avpg_fake_default);
 
 	assert_non_null(fake);
+	avpg_fake_stop(fake); /* its thread would write the FIFO's length anew */
 	fake->info->magic = 0;
 	assert_int_equal(probe_fails(fake), -ENODEV);
 	fake->info->magic = AVP_DEVICE_MAGIC;
