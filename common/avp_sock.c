@@ -116,7 +116,7 @@ sock_remove_stale(const struct sockaddr_un *addr, struct avp_err *err)
 		return avp_err_set(err, errno, "%s: %m", path);
 	}
 	if (!S_ISSOCK(st.st_mode))
-		return avp_err_set(err, EEXIST, "%s: exists and is not a socket", path);
+		return avp_err_set(err, ENOTSOCK, "%s: exists and is not a socket", path);
 	int ret = sock_probe(addr, err);
 	if (ret < 0)
 		return ret;

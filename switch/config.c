@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_cfgfile.h>
@@ -157,13 +158,20 @@ config_load(const char *file, struct sw_conf *conf, json_t **networks, json_t **
 {
 	struct rte_cfgfile *cfg;
 	struct avp_err cause;
+	struct stat st;
 	int rc;
 
 	if (access(file, R_OK) != 0)
 		return avp_err_set(err, errno, "%s: %s", file, strerror(errno));
+	/* To DPDK a folder is an empty file. */
+	if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+		return avp_err_set(err, EISDIR, "%s: %s", file, strerror(EISDIR));
 	cfg = rte_cfgfile_load(file, 0);
 	if (cfg == NULL)
-		return avp_err_set(err, EINVAL, "%s: is no cfgfile, see the message before", file);
+		return avp_err_set(err, EINVAL,
+				"%s: must be made of [sections] with lines KEY = VALUE below them; "
+				"see DPDK's message, if any",
+				file);
 	*networks = json_array();
 	*ports = json_array();
 	rc = read_sections(cfg, conf, *networks, *ports, &cause);

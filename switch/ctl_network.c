@@ -38,9 +38,12 @@ json_t *
 ctl_network_add(struct sw *sw, struct ctl_client *client __rte_unused, const json_t *params,
 		struct avp_err *err)
 {
+	const char *name = json_string_value(json_object_get(params, "name"));
 	struct network_params p;
 
-	if (params_read(name_and_vlan, params, "network", &p, err) != 0 ||
+	if (params_read(name_and_vlan, params,
+			    name != NULL && params_is_name(name) ? name : "network", &p,
+			    err) != 0 ||
 			network_add(&sw->networks, p.name, p.vlan, err) != 0)
 		return NULL;
 	return json_object();

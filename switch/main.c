@@ -104,10 +104,11 @@ static int
 load_conf(struct app *app, struct avp_err *err)
 {
 	const struct options *opt = &app->opt;
-	int rc = 0;
+	int rc;
 
 	sw_conf_init(&app->conf);
-	if (opt->config != NULL)
+	rc = options_check_cpus(opt, err);
+	if (rc == 0 && opt->config != NULL)
 		rc = config_load(opt->config, &app->conf, &app->networks, &app->ports, err);
 	if (rc != 0)
 		return rc;
@@ -210,8 +211,9 @@ run_ahead_of_workers(void)
 static void
 run(struct app *app)
 {
-	SW_LOG(NOTICE, "switch: running: %u workers, control socket %s",
-			(unsigned int)app->conf.workers, app->conf.control);
+	SW_LOG(NOTICE, "switch: running: %u worker%s, control socket %s",
+			(unsigned int)app->conf.workers, app->conf.workers == 1 ? "" : "s",
+			app->conf.control);
 	sd_notify(0, "READY=1");
 	if (rte_lcore_count() == 1)
 		lcore_run_single(app->sw->lcores, control_work, app);

@@ -8,9 +8,11 @@
 #include <getopt.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 
@@ -105,9 +107,29 @@ options_count_cores(const char *list)
 	}
 }
 
+/* DPDK starts in spite of a wrong level. A TOPIC:LEVEL is left to it. */
+static int
+parse_log_level(struct options *opt, const char *arg, struct avp_err *err)
+{
+	static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
+
+	opt->log_level = arg;
+	if (strchr(arg, ':') != NULL)
+		return 0;
+	for (unsigned int i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(arg, levels[i]) == 0)
+			return 0;
+	return avp_err_set(err, EINVAL,
+			"--log-level %.64s: must be error, warning, notice, info, debug or "
+			"TOPIC:LEVEL",
+			arg);
+}
+
 static int
 parse_option(struct options *opt, int c, const char *arg, struct avp_err *err)
 {
+	unsigned int nb_cores;
+
 	switch (c) {
 	case 'c':
 		opt->config = arg;
@@ -137,8 +159,8 @@ parse_option(struct options *opt, int c, const char *arg, struct avp_err *err)
 		return 0;
 	case OPT_CORES:
 		opt->cores = arg;
-		opt->workers = options_count_cores(arg);
-		return opt->workers >= 1 && opt->workers <= SW_MAX_WORKERS
+		nb_cores = options_count_cores(arg);
+		return nb_cores >= 1 && nb_cores <= SW_MAX_WORKERS
 				? 0
 				: avp_err_set(err, EINVAL,
 						  "--cores %.64s: must be 1 to %u CPUs, as 2,4-5",
@@ -150,10 +172,75 @@ parse_option(struct options *opt, int c, const char *arg, struct avp_err *err)
 		opt->no_huge = true;
 		return 0;
 	case OPT_LOG_LEVEL:
-		opt->log_level = arg;
-		return 0;
+		return parse_log_level(opt, arg, err);
 	}
 	return avp_err_set(err, EINVAL, "see avp-switch --help");
+}
+
+/* The first range of a list that options_count_cores() has found right; return what follows. */
+static const char *
+take_range(const char *list, unsigned int *first, unsigned int *last)
+{
+	char *end;
+
+	*first = *last = strtoul(list, &end, 10);
+	if (*end == '-')
+		*last = strtoul(end + 1, &end, 10);
+	return end + (*end == ',');
+}
+
+/* One worker for each CPU of --cores. */
+static int
+check_cores(struct options *opt, struct avp_err *err)
+{
+	unsigned int nb_cores = opt->cores != NULL ? options_count_cores(opt->cores) : 0;
+	uint64_t seen[(CORE_MAX + 64) / 64] = {0};
+	const char *list = opt->cores;
+	unsigned int cpu;
+
+	if (nb_cores == 0)
+		return 0;
+	while (*list != '\0') {
+		unsigned int last;
+
+		list = take_range(list, &cpu, &last);
+		for (; cpu <= last; cpu++) {
+			if ((seen[cpu / 64] >> cpu % 64 & 1) != 0)
+				return avp_err_set(err, EINVAL, "--cores %.64s: has CPU %u twice",
+						opt->cores, cpu);
+			seen[cpu / 64] |= UINT64_C(1) << cpu % 64;
+		}
+	}
+	if (opt->workers != 0 && opt->workers != nb_cores)
+		return avp_err_set(err, EINVAL,
+				"--workers %u: --cores %.64s has %u CPUs, for one worker each",
+				opt->workers, opt->cores, nb_cores);
+	opt->workers = nb_cores;
+	return 0;
+}
+
+int
+options_check_cpus(const struct options *opt, struct avp_err *err)
+{
+	const char *list = opt->cores != NULL ? opt->cores : "";
+	unsigned int cpu;
+
+	while (*list != '\0') {
+		unsigned int last;
+
+		list = take_range(list, &cpu, &last);
+		for (; cpu <= last; cpu++) {
+			char path[64];
+
+			snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/topology", cpu);
+			if (access(path, F_OK) != 0)
+				return avp_err_set(err, EINVAL,
+						"--cores %.64s: this machine has no CPU %u, or it "
+						"is offline",
+						opt->cores, cpu);
+		}
+	}
+	return 0;
 }
 
 int
@@ -181,7 +268,7 @@ options_parse(struct options *opt, int argc, char **argv, struct avp_err *err)
 				argv[optind]);
 	opt->nb_eal = argc - optind;
 	opt->eal = argv + optind;
-	return 0;
+	return check_cores(opt, err);
 }
 
 /* Append one argument; what does not fit shows in text_len. */
@@ -237,13 +324,13 @@ add_lcores(const struct options *opt, unsigned int nb_workers, struct options_ea
 	}
 	len += snprintf(cpus + len, sizeof(cpus) - len, ")");
 	for (const char *list = opt->cores; *list != '\0' && len < sizeof(cpus) - 16;) {
-		unsigned int first = strtoul(list, (char **)&list, 10);
-		unsigned int last = *list == '-' ? strtoul(list + 1, (char **)&list, 10) : first;
+		unsigned int first;
+		unsigned int last;
 
+		list = take_range(list, &first, &last);
 		for (; first <= last && len < sizeof(cpus) - 16; first++)
 			len += snprintf(cpus + len, sizeof(cpus) - len, ",%u@%u", ++eal->nb_lcores,
 					first);
-		list += *list == ',';
 	}
 	add(eal, "--lcores=0@(%s", cpus);
 }

@@ -63,6 +63,9 @@ struct options_eal {
 int options_make_eal(const struct options *opt, unsigned int nb_workers, bool no_huge,
 		struct options_eal *eal, struct avp_err *err);
 
+/** See that this machine has the CPUs of --cores. Returns 0 or -EINVAL with @err filled in. */
+int options_check_cpus(const struct options *opt, struct avp_err *err);
+
 /** Count the CPUs in a list such as "2,4-5". Returns 0 when it is no such list. */
 unsigned int options_count_cores(const char *list);
 

@@ -87,6 +87,13 @@ probe(const struct sw *sw, struct port *port, struct avp_err *err)
 					"(RTE_MAX_ETHPORTS)",
 					port->name, RTE_MAX_ETHPORTS);
 		rc = rte_dev_probe(port->device);
+		/* Most drivers return -1 for whatever was wrong. */
+		if (rc == -1)
+			return avp_err_set(err, EIO,
+					"%s: device=%.128s: its driver refused it, see the "
+					"driver's "
+					"message in the log",
+					port->name, port->device);
 		if (rc != 0)
 			return avp_err_set(err, -rc,
 					"%s: device=%.128s: %s, see the driver's message in the "

@@ -13,6 +13,7 @@
 
 #define PORT_QUEUES_MAX 16u
 #define AVP_QUEUES_MAX 8u
+#define AVP_BUFFERS_MIN 128u /* for each queue */
 
 const struct param port_param_table[PORT_NB_PARAMS + 1] = {
 		[PORT_PARAM_NAME] = PARAM(
@@ -39,9 +40,9 @@ const struct param port_param_table[PORT_NB_PARAMS + 1] = {
 		[PORT_PARAM_RING] = PARAM("ring", PARAM_UINT, struct port_params, ring, .min = 64,
 				.max = 4096),
 		[PORT_PARAM_BUFFERS] = PARAM("buffers", PARAM_UINT, struct port_params, buffers,
-				.min = 1, .max = 1048576),
+				.min = AVP_BUFFERS_MIN, .max = 262144),
 		[PORT_PARAM_MRU] = PARAM(
-				"mru", PARAM_UINT, struct port_params, mru, .min = 64, .max = 9238),
+				"mru", PARAM_UINT, struct port_params, mru, .min = 90, .max = 9238),
 		[PORT_PARAM_VLAN_OFFLOAD] =
 				PARAM("vlan_offload", PARAM_BOOL, struct port_params, vlan_offload),
 		[PORT_PARAM_DOMAIN] = PARAM("domain", PARAM_NAME, struct port_params, domain),
@@ -66,6 +67,24 @@ first_of(const struct port_params *params, uint32_t refused)
 }
 
 static int
+check_avp(const struct port_params *params, struct avp_err *err)
+{
+	const char *name = params->name;
+	unsigned int queues = PARAMS_GIVEN(params, PORT_PARAM_QUEUES) ? params->queues : 1;
+
+	if (queues > AVP_QUEUES_MAX)
+		return avp_err_set(err, EINVAL, "%s: queues=%u: at most %u", name, queues,
+				AVP_QUEUES_MAX);
+	if (PARAMS_GIVEN(params, PORT_PARAM_RING) && (params->ring & (params->ring - 1)) != 0)
+		return avp_err_set(err, EINVAL, "%s: ring=%u: must be a power of two", name,
+				(unsigned int)params->ring);
+	if (PARAMS_GIVEN(params, PORT_PARAM_BUFFERS) && params->buffers < AVP_BUFFERS_MIN * queues)
+		return avp_err_set(err, EINVAL, "%s: buffers=%u: at least %u for %u queues", name,
+				(unsigned int)params->buffers, AVP_BUFFERS_MIN * queues, queues);
+	return 0;
+}
+
+static int
 check_type(const struct port_params *params, struct avp_err *err)
 {
 	const char *name = params->name;
@@ -83,13 +102,7 @@ check_type(const struct port_params *params, struct avp_err *err)
 				params->type);
 	if (!is_avp && !PARAMS_GIVEN(params, PORT_PARAM_DEVICE))
 		return avp_err_set(err, EINVAL, "%s: device: missing", name);
-	if (is_avp && PARAMS_GIVEN(params, PORT_PARAM_QUEUES) && params->queues > AVP_QUEUES_MAX)
-		return avp_err_set(err, EINVAL, "%s: queues=%u: at most %u", name,
-				(unsigned int)params->queues, AVP_QUEUES_MAX);
-	if (PARAMS_GIVEN(params, PORT_PARAM_RING) && (params->ring & (params->ring - 1)) != 0)
-		return avp_err_set(err, EINVAL, "%s: ring=%u: must be a power of two", name,
-				(unsigned int)params->ring);
-	return 0;
+	return is_avp ? check_avp(params, err) : 0;
 }
 
 int

@@ -162,12 +162,12 @@ file_that_is_no_socket_is_not_touched(void **state)
 	int file = open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(file >= 0);
 	close(file);
-	assert_int_equal(avp_sock_listen(place->path, &private_perm, &err), -EEXIST);
+	assert_int_equal(avp_sock_listen(place->path, &private_perm, &err), -ENOTSOCK);
 	assert_non_null(strstr(err.msg, "not a socket"));
 	assert_true(S_ISREG(mode_of(place->path)));
 	unlink(place->path);
 	assert_int_equal(symlink("/nonexistent", place->path), 0);
-	assert_int_equal(avp_sock_listen(place->path, &private_perm, &err), -EEXIST);
+	assert_int_equal(avp_sock_listen(place->path, &private_perm, &err), -ENOTSOCK);
 	assert_true(S_ISLNK(mode_of(place->path)));
 }
 

@@ -122,6 +122,7 @@ wrong_files_are_refused_with_section_key_and_value(void **state)
 			{"[port a]\ntyp = avp\n", "a: typ: no such parameter"},
 			{"[port a]\nname = b\n", "[port a]: name: the section has it already"},
 			{"[port a]\ncheck_source_mac = maybe\n", "must be yes or no"},
+			{"workers = 1\n", ": must be made of [sections]"},
 	};
 
 	(void)state;
@@ -150,6 +151,8 @@ file_that_is_not_there_is_named(void **state)
 	(void)state;
 	assert_int_equal(config_load("/nowhere/x.conf", &conf, &networks, &ports, &err), -ENOENT);
 	assert_string_equal(err.msg, "/nowhere/x.conf: No such file or directory");
+	assert_int_equal(config_load("/tmp", &conf, &networks, &ports, &err), -EISDIR);
+	assert_string_equal(err.msg, "/tmp: Is a directory");
 }
 
 int

@@ -193,7 +193,7 @@ network_name_and_vlan_are_taken_once(void **state)
 			"EEXIST", "x: vlan=200: is network red already");
 	expect_refused(place,
 			"{\"method\":\"network.add\",\"params\":{\"name\":\"x\",\"vlan\":4095}}",
-			"EINVAL", "vlan=4095: must be a number from 1 to 4094");
+			"EINVAL", "x: vlan=4095: must be a number from 1 to 4094");
 	expect_refused(place, "{\"method\":\"network.del\",\"params\":{\"name\":\"x\"}}", "ENOENT",
 			"x: no such network");
 	expect_done(place, "{\"method\":\"network.del\",\"params\":{\"name\":\"red\"}}");
@@ -312,6 +312,22 @@ wrong_port_is_refused_and_leaves_nothing(void **state)
 			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
 			"\"ring\":100}}",
 			"EINVAL", "b: ring=100: must be a power of two");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
+			"\"queues\":2,\"buffers\":255}}",
+			"EINVAL", "b: buffers=255: at least 256 for 2 queues");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
+			"\"mru\":89}}",
+			"EINVAL", "b: mru=89: must be a number from 90 to 9238");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
+			"\"socket\":\"/dev/null\"}}",
+			"ENOTSOCK", "b: device=");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"vdev\","
+			"\"device\":\"net_null0,nosuch=1\"}}",
+			"EIO", "b: device=net_null0,nosuch=1: its driver refused it");
 	ports = done(place, "{\"method\":\"port.show\"}");
 	assert_int_equal(json_array_size(ports), 1);
 	json_decref(ports);

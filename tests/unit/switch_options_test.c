@@ -84,6 +84,10 @@ wrong_options_are_refused_by_name(void **state)
 			{"avp-switch -s x.sock", "--control x.sock: must be an absolute path"},
 			{"avp-switch --cores 1-", "--cores 1-: must be 1 to 8 CPUs"},
 			{"avp-switch --cores 0-8", "--cores 0-8: must be 1 to 8 CPUs"},
+			{"avp-switch --cores 3,1-3", "--cores 3,1-3: has CPU 3 twice"},
+			{"avp-switch --cores 1-2 -w 1", "--workers 1: --cores 1-2 has 2 CPUs"},
+			{"avp-switch -w 3 --cores 1-2", "--workers 3: --cores 1-2 has 2 CPUs"},
+			{"avp-switch --log-level foo", "--log-level foo: must be error, warning"},
 	};
 
 	(void)state;
@@ -96,6 +100,26 @@ wrong_options_are_refused_by_name(void **state)
 				strstr(err.msg, lines[i][1]) == NULL)
 			fail_msg("%s: said \"%s\"", lines[i][0], err.msg);
 	}
+}
+
+static void
+cpus_that_are_not_there_are_named(void **state)
+{
+	struct options opt;
+	struct avp_err err;
+	char words[256];
+
+	(void)state;
+	assert_int_equal(parse("avp-switch --cores 0 --log-level lib.eal:debug", words,
+					 sizeof(words), &opt, &err),
+			0);
+	assert_int_equal(opt.workers, 1);
+	assert_int_equal(options_check_cpus(&opt, &err), 0);
+	assert_int_equal(parse("avp-switch --cores 0,1023", words, sizeof(words), &opt, &err), 0);
+	assert_int_equal(opt.workers, 2);
+	assert_int_equal(options_check_cpus(&opt, &err), -EINVAL);
+	assert_string_equal(
+			err.msg, "--cores 0,1023: this machine has no CPU 1023, or it is offline");
 }
 
 static void
@@ -158,6 +182,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test(options_are_read),
 			cmocka_unit_test(wrong_options_are_refused_by_name),
+			cmocka_unit_test(cpus_that_are_not_there_are_named),
 			cmocka_unit_test(core_lists_are_counted),
 			cmocka_unit_test(dpdk_gets_lcores_and_memory),
 			cmocka_unit_test(own_dpdk_options_replace_ours),
