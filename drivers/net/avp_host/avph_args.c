@@ -150,7 +150,7 @@ static int
 arg_owner(const struct arg_ctx *ctx, const char *value)
 {
 	const struct passwd *user;
-	uint32_t uid;
+	uint32_t uid = 0;
 
 	if (isdigit((unsigned char)value[0])) {
 		int ret = arg_number(ctx, value, 10, 0, UINT32_MAX - 1, &uid);
@@ -170,7 +170,7 @@ static int
 arg_group(const struct arg_ctx *ctx, const char *value)
 {
 	const struct group *group;
-	uint32_t gid;
+	uint32_t gid = 0;
 
 	if (isdigit((unsigned char)value[0])) {
 		int ret = arg_number(ctx, value, 10, 0, UINT32_MAX - 1, &gid);
