@@ -314,10 +314,12 @@ avpg_dev_close(struct rte_eth_dev *dev)
 		if (port->txqs[i] != NULL)
 			avpg_tx_queue_release(dev, i);
 	}
-	pthread_mutex_destroy(&port->ctl_lock);
-	sem_destroy(&port->wake);
+	/* first: until then the bus may still find out that the device is gone, and wake the thread
+	 */
 	port->hw->ops->destroy(port->hw);
 	port->hw = NULL;
+	pthread_mutex_destroy(&port->ctl_lock);
+	sem_destroy(&port->wake);
 	return 0;
 }
 
