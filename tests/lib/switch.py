@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import time
 
+import dpdk_plugin
 from netns import bound_to_parent
 
 START_LIMIT_S = 20
@@ -81,11 +82,11 @@ class Client:
 class Process:
     """A program under test, whose output is shown if something goes wrong."""
 
-    def __init__(self, words, namespace=None, folder=None):
+    def __init__(self, words, namespace=None, folder=None, env=None):
         self.output = tempfile.TemporaryFile(mode="w+", dir=folder)
         command = namespace.command(words) if namespace else bound_to_parent(words)
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT)
+                                        stderr=subprocess.STDOUT, env=env)
 
     def said(self):
         self.output.seek(0)
@@ -194,8 +195,9 @@ class Guest(Process):
         vdevs = ["--vdev=net_avp_user%d,socket=%s" % (i, path) for i, path in enumerate(sockets)]
         super().__init__(["dpdk-testpmd", "--no-huge", "-m256", "--no-shconf", "--no-pci",
                           "--no-telemetry", "--lcores=(0,1)@(0-%d)" % (os.cpu_count() - 1),
-                          "-d", plugin, *vdevs, *eal, "--", "--auto-start",
-                          "--total-num-mbufs=8192", "--stats-period=3600", *app])
+                          *dpdk_plugin.arguments(plugin), *vdevs, *eal, "--", "--auto-start",
+                          "--total-num-mbufs=8192", "--stats-period=3600", *app],
+                         env=dpdk_plugin.environment(plugin))
 
     def __enter__(self):
         return self

@@ -17,6 +17,10 @@ import threading
 import time
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+
+import dpdk_plugin  # noqa: E402
+
 SOURCE, BUILD = sys.argv.pop(1), sys.argv.pop(1)
 LIMIT = 30  # seconds
 PROMPT = "testpmd> "
@@ -31,14 +35,17 @@ class Terminal:
     """A testpmd that is talked to."""
 
     def __init__(self, command, folder):
-        words = command.replace("/tmp/", folder + "/").replace(" build/", " %s/" % BUILD).split()
+        words = command.replace("/tmp/", folder + "/").split()
+        index = words.index("-d") + 1
+        plugin = os.path.join(BUILD, os.path.relpath(words[index], "build"))
+        words[index - 1:index + 1] = dpdk_plugin.arguments(plugin)
         index = words.index("--file-prefix") + 1
         words[index] += str(os.getpid())
         self.output = ""
         # a terminal: to a pipe testpmd would write in blocks
         self.end, other = pty.openpty()
         self.process = subprocess.Popen(words, stdin=other, stdout=other, stderr=other, cwd=SOURCE,
-                                        env={**os.environ, "RUNTIME_DIRECTORY": folder})
+                                        env=dpdk_plugin.environment(plugin, RUNTIME_DIRECTORY=folder))
         os.close(other)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
@@ -88,8 +95,8 @@ class Document(unittest.TestCase):
 
     @unittest.skipUnless(shutil.which("dpdk-testpmd"), "no dpdk-testpmd")
     def test_two_terminals_work_as_written(self):
-        """But for the folder of the socket, and the file prefixes."""
-        commands = re.findall(r"^    (dpdk-testpmd .*)$", page(), re.M)
+        """But for the folders of plug-in and socket, and the file prefixes."""
+        commands = re.findall(r"^    (dpdk-testpmd .*--vdev .*)$", page(), re.M)
         typed = re.findall(r"^    (start .*|show .*)$", page(), re.M)
         self.assertEqual(len(commands), 2)
         self.assertEqual(len(typed), 3)

@@ -14,6 +14,10 @@ import sys
 import tempfile
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+
+import dpdk_plugin  # noqa: E402
+
 PLUGIN, DOCUMENT = sys.argv.pop(1), sys.argv.pop(1)
 
 
@@ -33,10 +37,10 @@ class Document(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for command in commands:
                 words = command.replace("/tmp/", folder + "/").split()
-                words[1:1] = ["-d", PLUGIN, "--file-prefix", "doc%d" % os.getpid()]
+                words[1:1] = [*dpdk_plugin.arguments(PLUGIN), "--file-prefix", "doc%d" % os.getpid()]
                 done = subprocess.run(words, input="show port info 0\nquit\n", text=True, timeout=50,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                                      env={**os.environ, "RUNTIME_DIRECTORY": folder})
+                                      env=dpdk_plugin.environment(PLUGIN, RUNTIME_DIRECTORY=folder))
                 self.assertEqual(done.returncode, 0, done.stdout)
                 self.assertIn("Driver name: net_avp_host", done.stdout)
                 self.assertIn("Link status: down", done.stdout)

@@ -10,10 +10,15 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from .stream import Closed, Stream, Timeout
 from .vm import Failed, die_with_parent, print_log
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../lib"))
+
+import dpdk_plugin  # noqa: E402
 
 
 class Port:
@@ -43,12 +48,13 @@ class Traffic:
         last = os.sched_getaffinity(0)
         # Memory without huge pages and files, so that many can run and none leaves anything.
         args = [program, "--no-huge", "-m", "512", "--no-shconf", "--no-pci", "--no-telemetry",
-                "-l", str(max(last) if cpu is None else cpu), "-d", plugin]
+                "-l", str(max(last) if cpu is None else cpu), *dpdk_plugin.arguments(plugin)]
         for number, (port, socket) in enumerate(zip(ports, self.sockets)):
             args += ["--vdev", "net_avp_host%d,%s" % (number, port.devargs(socket))]
         with open(os.path.join(self.folder, "stderr.log"), "wb") as errors:
             self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=errors, preexec_fn=die_with_parent, bufsize=0)
+                                            stderr=errors, preexec_fn=die_with_parent, bufsize=0,
+                                            env=dpdk_plugin.environment(plugin))
         self.stream_ = Stream("vm_traffic", self.process.stdout.read, self.write,
                               os.path.join(self.folder, "stdout.log"))
         try:
