@@ -25,7 +25,7 @@ struct rte_mempool;
  * buffers are attached to that pool's mbufs as external buffers.
  *
  * Returns NULL with rte_errno = ENODEV when @port_id is no net_avp_host port. The pool lives as
- * long as the port; every mbuf of it must have come back before the port is closed.
+ * long as the port, and on until its last mbuf has come back; take none from it after close.
  */
 struct rte_mempool *rte_avp_host_mempool(uint16_t port_id);
 
