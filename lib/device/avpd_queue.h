@@ -30,7 +30,9 @@
 
 #include "avpd_layout.h"
 
-#define AVPD_DONE_TIMEOUT_MS 200u
+/** Below the 500 ms after which a guest gives up, and long enough for a worker that the system has
+ * taken off its CPU in the middle of a burst. */
+#define AVPD_DONE_TIMEOUT_MS 400u
 
 /** All that a datapath needs to serve a device. The descriptors are the datapath's own copies. */
 struct avpd_view {

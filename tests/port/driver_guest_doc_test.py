@@ -22,7 +22,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib
 import dpdk_plugin  # noqa: E402
 
 SOURCE, BUILD = sys.argv.pop(1), sys.argv.pop(1)
-LIMIT = 30  # seconds
+LIMIT = 60  # seconds
 PROMPT = "testpmd> "
 
 
@@ -120,7 +120,7 @@ class Document(unittest.TestCase):
         while time.monotonic() < end:
             shown = guest.type(show, r"RX-packets: (\d+)[^#]*RX-errors: (\d+)[^#]*#")
             self.assertEqual(shown.group(2), "0")
-            if int(shown.group(1)) > 10000:
+            if int(shown.group(1)) > 1000:
                 return
         self.fail(guest.output)
 

@@ -34,7 +34,8 @@
 
 #include "port_pair.h"
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 40000
+#define MAX_CHILDREN 4
 #define READY 'r'
 #define READY_FD 3 /* where a role says so; its standard output is for messages */
 
@@ -237,6 +238,35 @@ child_exec(const char *role, const char *queues, const int in[2], const int out[
 	_exit(127);
 }
 
+/* Those that a test has started and not seen end. */
+static pid_t started[MAX_CHILDREN];
+
+static int
+children_end(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < MAX_CHILDREN; i++) {
+		if (started[i] == 0)
+			continue;
+		kill(started[i], SIGKILL);
+		waitpid(started[i], NULL, 0);
+		started[i] = 0;
+	}
+	return 0;
+}
+
+static void
+child_note(pid_t from, pid_t to)
+{
+	for (size_t i = 0; i < MAX_CHILDREN; i++) {
+		if (started[i] == from) {
+			started[i] = to;
+			return;
+		}
+	}
+	fail_msg("more than %d children", MAX_CHILDREN);
+}
+
 static void
 child_start(struct child *child, const char *role, const char *queues)
 {
@@ -248,6 +278,7 @@ child_start(struct child *child, const char *role, const char *queues)
 	assert_true(child->pid >= 0);
 	if (child->pid == 0)
 		child_exec(role, queues, in, out);
+	child_note(0, child->pid);
 	close(in[0]);
 	close(out[1]);
 	child->in = in[1];
@@ -279,8 +310,10 @@ child_wait(struct child *child)
 	if (pid == 0) {
 		kill(child->pid, SIGKILL);
 		waitpid(child->pid, &status, 0);
+		child_note(child->pid, 0);
 		fail_msg("pid %d: still there after %u ms", child->pid, LIMIT_MS);
 	}
+	child_note(child->pid, 0);
 	close(child->in);
 	close(child->out);
 	return status;
@@ -370,10 +403,13 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-			cmocka_unit_test(everything_comes_back_from_another_process),
-			cmocka_unit_test(everything_comes_back_over_eight_queues),
-			cmocka_unit_test(a_killed_guest_costs_the_host_nothing),
-			cmocka_unit_test(a_guest_outlives_a_killed_host),
+			cmocka_unit_test_teardown(
+					everything_comes_back_from_another_process, children_end),
+			cmocka_unit_test_teardown(
+					everything_comes_back_over_eight_queues, children_end),
+			cmocka_unit_test_teardown(
+					a_killed_guest_costs_the_host_nothing, children_end),
+			cmocka_unit_test_teardown(a_guest_outlives_a_killed_host, children_end),
 	};
 
 	if (argc > ARG_PLUGINS && strcmp(argv[ARG_ROLE], "role") == 0)
