@@ -43,6 +43,7 @@ struct dp_port {
 	bool check_source_mac; /* only @mac may be a source */
 	bool tx_vlan_insert;   /* offloads that are on */
 	bool tx_multi_segs;
+	bool tx_by_dma; /* its device reads packets itself: a guest's memory is not mapped for it */
 	uint32_t tx_max_len; /* bytes of the longest packet without tag */
 	uint32_t fdb_max;    /* learned MACs */
 	uint64_t mac;        /* fdb_mac() of its own */

@@ -6,8 +6,9 @@
  * How it works: a packet from a guest lies in memory that the guest may still write. Within its
  * trust domain it is passed on as it is. When it leaves the domain, what is sent begins with the
  * header that was checked: in a private mbuf, with the guest's payload chained behind it, or
- * copied whole if it is short or the port sends no chains. Other packets are changed in place
- * when nobody else refers to their data, and get such a private header when somebody does.
+ * copied whole if it is short, or the port sends no chains or reads packets by DMA. Other packets
+ * are changed in place when nobody else refers to their data, and get such a private header when
+ * somebody does.
  */
 
 #include <errno.h>
@@ -110,7 +111,9 @@ send_private(struct rte_mempool *pool, const struct forward_pkt *pkt, struct rte
 {
 	bool with_tag = tag && !out->tx_vlan_insert;
 	uint16_t len = sizeof(struct rte_ether_hdr) + (with_tag ? VLAN_TAG_SIZE : 0);
-	bool chain = out->tx_multi_segs && mbuf->pkt_len > EGRESS_COPY_MAX;
+	/* only a guest's memory is unknown to a device that uses DMA */
+	bool readable = !out->tx_by_dma || !pkt->guest_writable;
+	bool chain = out->tx_multi_segs && readable && mbuf->pkt_len > EGRESS_COPY_MAX;
 	struct rte_mbuf *head;
 
 	head = chain ? chain_payload(pool, pkt, mbuf) : copy_payload(pool, pkt, mbuf);

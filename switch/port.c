@@ -38,6 +38,7 @@ fill_dp_port(const struct sw *sw, const struct port *port, struct dp_port *dp)
 			.check_source_mac = port->rules.check_source_mac,
 			.tx_vlan_insert = (port->tx_offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0,
 			.tx_multi_segs = (port->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0,
+			.tx_by_dma = port->type == PORT_TYPE_PCI,
 			.tx_max_len = port->tx_max_len,
 			.fdb_max = port->rules.fdb_max,
 			.mac = fdb_mac(port->mac),

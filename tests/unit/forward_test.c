@@ -601,6 +601,27 @@ header_rewritten_by_the_guest_is_not_sent(void **state)
 }
 
 static void
+guest_memory_is_copied_for_a_port_that_uses_dma(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
+	struct rte_mbuf *sent;
+
+	place->view.ports[0].guest_writable = true;
+	place->view.ports[1].tx_by_dma = true;
+	teach(place, mac_b, 1);
+	rte_mbuf_refcnt_update(mbuf, 1); /* the guest's hold on its memory */
+	forward(place, 0, mbuf);
+	sent = sent_to(1);
+	assert_non_null(sent);
+	assert_int_equal(sent->nb_segs, 1);
+	assert_int_equal(sent->pkt_len, LONG_LEN);
+	assert_int_equal(rte_mbuf_refcnt_read(mbuf), 1); /* nobody but the guest */
+	rte_pktmbuf_free(sent);
+	rte_pktmbuf_free(mbuf);
+}
+
+static void
 tag_rewritten_by_the_guest_is_not_sent(void **state)
 {
 	struct place *place = *state;
@@ -767,6 +788,7 @@ main(void)
 			TEST(burst_that_fills_the_queue_is_sent_whole),
 			TEST(header_rewritten_by_the_guest_is_not_sent),
 			TEST(tag_rewritten_by_the_guest_is_not_sent),
+			TEST(guest_memory_is_copied_for_a_port_that_uses_dma),
 			TEST(flood_of_a_guest_is_private_too),
 			TEST(flood_of_a_guest_shares_nothing_with_it),
 			TEST(long_packet_of_a_guest_leaves_with_its_payload_shared),
