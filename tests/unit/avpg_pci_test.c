@@ -46,6 +46,7 @@ struct pci_fixture {
 	enum rte_proc_type_t process_type;
 	int unregister_busy; /* times that the callback is still under way */
 	bool config_fails;
+	bool quiet; /* the device that comes back has not asked for an attach yet */
 };
 
 static struct pci_fixture *fix;
@@ -80,7 +81,7 @@ __wrap_rte_pci_read_config(
 	return (int)len;
 }
 
-/* Decoding switched on: the registers are there again, and the device has something to say. */
+/* Decoding switched on: the registers are there again, those of a device that wants an attach. */
 int
 __wrap_rte_pci_write_config(const struct rte_pci_device *dev __rte_unused, const void *buf,
 		size_t len, off_t offset)
@@ -89,7 +90,9 @@ __wrap_rte_pci_write_config(const struct rte_pci_device *dev __rte_unused, const
 	if (offset == BARS)
 		atomic_fetch_add(&fix->bar_writes, 1);
 	if (offset == COMMAND && (fix->config[COMMAND] & MEMORY_ON) == MEMORY_ON) {
-		atomic_store(&fix->regs[AVP_REG_INTR_STATUS / 4], 0);
+		atomic_store(&fix->regs[AVP_REG_INTR_MASK / 4], AVP_INTR_MASK_NONE);
+		atomic_store(&fix->regs[AVP_REG_INTR_STATUS / 4],
+				fix->quiet ? 0 : AVP_INTR_MIGRATION);
 		atomic_store(&fix->regs[AVP_REG_MIGRATION_ACK / 4], 0);
 		atomic_store(&fix->regs[AVP_REG_MIGRATION_STATUS / 4], AVP_MIGRATION_ATTACHED);
 	}
@@ -543,9 +546,28 @@ a_lost_configuration_is_put_back_while_detached(void **state)
 	/* no interrupt can come: the driver has to find out */
 	assert_true(reg_becomes(f, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_ATTACHED));
 	assert_int_equal(f->config[COMMAND], MEMORY_ON);
+	assert_true(atomic_load(&f->regs[AVP_REG_INTR_MASK / 4]) == AVP_INTR_MASK_ALL);
 	assert_int_equal(atomic_load(&f->bar_writes), 0);
 	assert_int_equal(atomic_load(&f->intr_enables), enables + 1);
 	assert_true(atomic_load(&f->intr_on));
+	removed(f);
+}
+
+/* Else it could be done twice, and the second time under traffic. */
+static void
+an_attach_waits_until_it_is_asked_for(void **state)
+{
+	struct pci_fixture *f = *state;
+
+	probed(f);
+	migrate(f, AVP_MIGRATION_DETACHED);
+	f->quiet = true;
+	lose_configuration(f);
+	assert_true(reg_becomes(f, AVP_REG_MIGRATION_STATUS, AVP_MIGRATION_ATTACHED));
+	atomic_store(&f->config_reads, 0);
+	assert_true(avpg_fake_wait(&f->config_reads, 3));
+	assert_int_equal(atomic_load(&f->regs[AVP_REG_MIGRATION_ACK / 4]), 0);
+	migrate(f, AVP_MIGRATION_ATTACHED);
 	removed(f);
 }
 
@@ -617,6 +639,7 @@ main(void)
 			TEST(config_space_without_sense_means_that_the_device_is_gone),
 			TEST(all_ones_without_decoding_do_not_mean_gone),
 			TEST(a_lost_configuration_is_put_back_while_detached),
+			TEST(an_attach_waits_until_it_is_asked_for),
 			TEST(a_configuration_that_is_there_is_left_alone),
 			TEST(without_interrupts_it_looks_by_itself),
 			TEST(without_vfio_the_bars_are_put_back_too),

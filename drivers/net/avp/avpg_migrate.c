@@ -145,12 +145,14 @@ static enum avp_migration
 wanted(struct avpg_port *port)
 {
 	struct avpg_hw *hw = port->hw;
-	bool restored = may_need_restore(port) && hw->ops->restore(hw) > 0;
 	uint32_t pending, status;
 
+	/* the mask was the other device's */
+	if (may_need_restore(port) && hw->ops->restore(hw) > 0)
+		hw->ops->write32(hw, AVP_REG_INTR_MASK, AVP_INTR_MASK_ALL);
 	if (avpg_port_state(port) == AVPG_GONE ||
 			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) != 0 ||
-			((pending & AVP_INTR_MIGRATION) == 0 && !restored) ||
+			(pending & AVP_INTR_MIGRATION) == 0 ||
 			hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0 ||
 			(status != AVP_MIGRATION_DETACHED && status != AVP_MIGRATION_ATTACHED))
 		return AVP_MIGRATION_NONE;
