@@ -21,7 +21,7 @@
 
 #include "traffic_pkt.h"
 
-#define TRAFFIC_MAX_STREAMS 2
+#define TRAFFIC_MAX_STREAMS 4
 #define TRAFFIC_MAX_QUEUES 8
 #define TRAFFIC_ERROR_SIZE 320
 

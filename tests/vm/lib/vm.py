@@ -90,15 +90,18 @@ class Vm:
     sockets   vfio-user sockets; each becomes a PCI device, on bus 0, from slot 0x10 on
     huge      pages of 2 MiB that the guest sets aside for DPDK
     files     further files for the guest: {path without leading /: content, bytes}
+    extra     further arguments for QEMU
     """
 
-    def __init__(self, flavour, sockets=(), memory=768, cpus=2, huge=128, files=None):
+    def __init__(self, flavour, sockets=(), memory=768, cpus=2, huge=128, files=None,
+                 extra=()):
         self.flavour = flavour
         self.sockets = list(sockets)
         self.memory = memory
         self.cpus = cpus
         self.huge = huge
         self.files = files or {}
+        self.extra = list(extra)
         self.folder = tempfile.mkdtemp(prefix="avp-vm.")
         self.process = None
         self.streams = {}
@@ -162,7 +165,7 @@ class Vm:
             args += ["-device", json.dumps({
                 "driver": "vfio-user-pci", "id": "avp%d" % number, "bus": "pcie.0",
                 "addr": hex(0x10 + number), "socket": {"type": "unix", "path": path}})]
-        return args
+        return args + self.extra
 
     def initrd(self, base):
         """The image's initramfs, with our own files behind it."""
