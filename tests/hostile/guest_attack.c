@@ -12,7 +12,7 @@
 #include "guest_evil.h"
 #include "vuser_client.h"
 
-#define HOLD 50u /* how long a damaged index stays, in evil_pause() */
+#define HOLD 1000u /* how long a damaged index stays, us */
 
 /*
  * FIFOs
@@ -135,10 +135,14 @@ alloc_index(struct evil *evil, bool backwards)
 {
 	struct avp_fifo_end *end = &evil->guest.lanes[0].alloc;
 	uint64_t vas[40];
+	uint32_t back;
 
 	prepare(evil, vas, 40, 100);
+	/* The host keeps the FIFO and the guest's hands at a FIFO full together, and looks again
+	 * when it knows of less room than a refill: so that is how far the index has come since. */
+	back = end->len - 1 - evil_below(evil, 32);
 	evil_poke32(&end->fifo->read,
-			backwards ? evil_below(evil, end->len) : index_too_high(evil, end));
+			backwards ? (end->own - back) & (end->len - 1) : index_too_high(evil, end));
 	put_all(evil, vas, 40);
 	evil_pause(HOLD);
 	evil_poke32(&end->fifo->read, end->own);

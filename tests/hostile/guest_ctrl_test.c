@@ -32,6 +32,10 @@
 /* Part of a CPU that requests, of which a poll takes only so many, may keep the control thread
  * busy; of 100. */
 #define CPU_PERCENT 30
+/* Changes that a guest may ask for: so many at once, then one per millisecond; with some slack for
+ * timers that are late and then early. */
+#define CHANGES_BURST 32
+#define CHANGES_PER_MS 1.2
 #define CONTROL_THREAD "avp-control\n"
 
 /* What must be seen to have risen, so that the storm is known to have got there. */
@@ -48,7 +52,7 @@ struct storm {
 	const char *claim;
 	const char *name;
 	enum effect effect;
-	bool bounded; /* the control thread's CPU time is */
+	bool bounded; /* the control thread's CPU time is, and what the guest can change */
 };
 
 static struct host host;
@@ -160,6 +164,32 @@ honest_requests_are_answered(void)
 	assert_true(us[NB_REQUESTS / 2] < ANSWER_MS * 1000);
 }
 
+/* Whatever the guest writes while a request is looked at, what comes out is something that it may
+ * ask for. */
+static void
+expect_sane_guest(void)
+{
+	struct rte_avp_host_info info;
+
+	assert_int_equal(rte_avp_host_info_get(host.evil.id, &info), 0);
+	assert_int_equal(info.features & ~info.features_offered, 0);
+	assert_true(info.mtu == 0 ||
+			(info.mtu >= 68 && info.mtu <= info.max_pkt_size - AVP_MIN_PKT_SIZE));
+	assert_true(info.nb_tx_queues <= info.nb_queues && info.nb_rx_queues <= info.nb_queues);
+	assert_true(info.link_up <= 1);
+}
+
+static void
+watch_guest(unsigned int ms)
+{
+	const uint64_t end = host_now_ms() + ms;
+
+	while (host_now_ms() < end) {
+		expect_sane_guest();
+		host_check(&host);
+	}
+}
+
 static void
 storm_slows_nobody(void **state)
 {
@@ -168,6 +198,7 @@ storm_slows_nobody(void **state)
 	const uint64_t end = host_now_ms() + PORT_ENV_WAIT_MS;
 	uint64_t start;
 	uint64_t cpu;
+	uint64_t resets;
 
 	host_attack(&host, storm->name, 3);
 	while (effect_value(storm->effect) <= before + 2) {
@@ -175,14 +206,20 @@ storm_slows_nobody(void **state)
 		if (host_now_ms() > end)
 			fail_msg("%s: it has no effect", storm->name);
 	}
+	resets = effect_value(EFFECT_RESETS);
 	cpu = control_ns();
 	start = now_us();
 	honest_requests_are_answered();
 	host_go_on(&host, STORM_MS);
 	cpu = (control_ns() - cpu) / 10 / (now_us() - start);
 	print_message("control thread: %llu %% of a CPU\n", (unsigned long long)cpu);
-	if (storm->bounded)
+	if (storm->bounded) {
 		assert_true(cpu < CPU_PERCENT);
+		resets = effect_value(EFFECT_RESETS) - resets;
+		assert_true((double)resets <
+				CHANGES_BURST + CHANGES_PER_MS * (double)(now_us() - start) / 1000);
+		watch_guest(STORM_MS);
+	}
 	host_kill(&host);
 	host_expect_healed(&host);
 }

@@ -22,7 +22,7 @@
 #define CONNECT_TRIES 2000
 #define CONNECT_NAP_NS 5000000l
 /* Yields without a buffer, or room, until the guest begins anew. */
-#define RENEW_TRIES 20000u
+#define RENEW_TRIES 5000u
 
 uint32_t
 evil_below(struct evil *evil, uint32_t limit)
@@ -123,10 +123,11 @@ evil_connect(struct evil *evil)
 }
 
 void
-evil_pause(uint32_t nb)
+evil_pause(uint32_t us)
 {
-	while (nb-- > 0)
-		sched_yield();
+	const struct timespec time = {.tv_nsec = us * 1000l};
+
+	nanosleep(&time, NULL);
 }
 
 struct avp_desc *

@@ -109,8 +109,8 @@ void evil_send(struct evil *evil, uint32_t lane, uint32_t nb);
 /** A thousand changes of fields of descriptors, any that the guest has ever seen. */
 void evil_race(struct evil *evil, uint64_t *rnd);
 
-/** Give the host time: as long as it takes to yield the CPU @nb times. */
-void evil_pause(uint32_t nb);
+/** Give the host time. A step that was too fast for it is simply done again. */
+void evil_pause(uint32_t us);
 
 /** Write as a racing thread does: one field, at any time. */
 static inline void
