@@ -30,15 +30,27 @@
 
 /*
  * 25.11: numbers per queue left struct rte_eth_stats, and stats_get got a third parameter for them.
- * Use as the parameter list of the function, with the names dev and stats.
+ * Use as the parameter list of the function, with the names dev and stats; in there
+ * AVP_STATS_GET_QUEUES points to the AVP_QUEUE_STATS to fill in, or is NULL when nobody asks.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 struct eth_queue_stats;
 #define AVP_STATS_GET_PARAMS                                  \
 	struct rte_eth_dev *dev, struct rte_eth_stats *stats, \
 			struct eth_queue_stats *qstats __rte_unused
+#define AVP_QUEUE_STATS struct eth_queue_stats
+#define AVP_STATS_GET_QUEUES qstats
 #else
 #define AVP_STATS_GET_PARAMS struct rte_eth_dev *dev, struct rte_eth_stats *stats
+#define AVP_QUEUE_STATS struct rte_eth_stats
+#define AVP_STATS_GET_QUEUES stats
+#endif
+
+/* 25.11: a driver's name is exported without a number, for sources that include rte_dev.h. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+#define AVP_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name)
+#else
+#define AVP_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name, __COUNTER__)
 #endif
 
 /* 25.11: what a driver's rx_queue_count returns. */

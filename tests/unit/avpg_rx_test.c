@@ -235,6 +235,28 @@ a_packet_above_the_announced_size_is_dropped(void **state)
 }
 
 static void
+packets_and_bytes_are_counted_for_their_queue(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_mbuf *m;
+
+	host_send(f, 1, 0, 60, 2048);
+	host_send(f, 1, 1, 61, 2048);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(receive(f, 1, &m, 1), 1);
+		rte_pktmbuf_free(m);
+	}
+	m = fixture_mbuf(f, 62, 2048, 1);
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 1, &m, 1), 1);
+	assert_int_equal(fixture_xstat(f, "rx_q1_packets"), 2);
+	assert_int_equal(fixture_xstat(f, "rx_q1_bytes"), 121);
+	assert_int_equal(fixture_xstat(f, "tx_q1_packets"), 1);
+	assert_int_equal(fixture_xstat(f, "tx_q1_bytes"), 62);
+	assert_int_equal(fixture_xstat(f, "rx_q0_packets"), 0);
+	assert_int_equal(fixture_xstat(f, "tx_q0_packets"), 0);
+}
+
+static void
 without_mbufs_packets_stay_in_the_fifo(void **state)
 {
 	struct avpg_fixture *f = *state;
@@ -544,6 +566,7 @@ main(void)
 			TEST(pointers_out_of_bar_2_are_never_followed),
 			TEST(a_chain_that_loops_ends),
 			TEST(a_packet_above_the_announced_size_is_dropped),
+			TEST(packets_and_bytes_are_counted_for_their_queue),
 			TEST(without_mbufs_packets_stay_in_the_fifo),
 			TEST(no_packet_is_taken_whose_buffer_could_not_go_back),
 			TEST(every_fifo_of_a_queue_is_served),

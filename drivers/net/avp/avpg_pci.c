@@ -31,6 +31,7 @@
 #include <rte_io.h>
 #include <rte_kvargs.h>
 
+#include "avp_compat.h"
 #include "avpg_port.h"
 
 #define DRIVER_NAME "net_avp" /* as DPDK's own */
@@ -483,7 +484,7 @@ RTE_INIT(avpg_pci_register)
 	}
 }
 
-RTE_PMD_EXPORT_NAME(net_avp, __COUNTER__);
+AVP_PMD_EXPORT_NAME(net_avp);
 RTE_PMD_REGISTER_PCI_TABLE(net_avp, avpg_pci_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_avp, "vfio-pci | uio_pci_generic");
 RTE_PMD_REGISTER_PARAM_STRING(net_avp, ARG_QUEUES "=<1-8>");

@@ -32,6 +32,7 @@
 #include <avp/avp_abi.h>
 #include <avp/avp_fifo.h>
 
+#include "avp_compat.h"
 #include "avp_gate.h"
 #include "avpg_addr.h"
 #include "avpg_ctrl.h"
@@ -251,7 +252,7 @@ uint16_t avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts);
  * avpg_stats.c
  */
 
-int avpg_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats);
+int avpg_stats_get(AVP_STATS_GET_PARAMS);
 int avpg_stats_reset(struct rte_eth_dev *dev);
 int avpg_xstats_get_names(
 		struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, unsigned int size);

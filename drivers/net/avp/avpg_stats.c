@@ -83,7 +83,7 @@ since_reset(const void *stats, const void *base, const struct counter *counter)
 }
 
 static void
-rxq_stats_add(struct rte_eth_stats *stats, const struct avpg_rxq *q)
+rxq_stats_add(struct rte_eth_stats *stats, AVP_QUEUE_STATS *queues, const struct avpg_rxq *q)
 {
 	const struct avpg_rx_stats *now = &q->stats;
 	const struct avpg_rx_stats *base = &q->base;
@@ -96,13 +96,15 @@ rxq_stats_add(struct rte_eth_stats *stats, const struct avpg_rxq *q)
 	stats->ibytes += now->bytes - base->bytes;
 	stats->ierrors += errors;
 	stats->rx_nombuf += now->no_mbuf - base->no_mbuf;
-	stats->q_ipackets[q->queue_id] = now->packets - base->packets;
-	stats->q_ibytes[q->queue_id] = now->bytes - base->bytes;
-	stats->q_errors[q->queue_id] = errors;
+	if (queues == NULL)
+		return;
+	queues->q_ipackets[q->queue_id] = now->packets - base->packets;
+	queues->q_ibytes[q->queue_id] = now->bytes - base->bytes;
+	queues->q_errors[q->queue_id] = errors;
 }
 
 static void
-txq_stats_add(struct rte_eth_stats *stats, const struct avpg_txq *q)
+txq_stats_add(struct rte_eth_stats *stats, AVP_QUEUE_STATS *queues, const struct avpg_txq *q)
 {
 	const struct avpg_tx_stats *now = &q->stats;
 	const struct avpg_tx_stats *base = &q->base;
@@ -111,21 +113,23 @@ txq_stats_add(struct rte_eth_stats *stats, const struct avpg_txq *q)
 		stats->oerrors += now->drop[i] - base->drop[i];
 	stats->opackets += now->packets - base->packets;
 	stats->obytes += now->bytes - base->bytes;
-	stats->q_opackets[q->queue_id] = now->packets - base->packets;
-	stats->q_obytes[q->queue_id] = now->bytes - base->bytes;
+	if (queues == NULL)
+		return;
+	queues->q_opackets[q->queue_id] = now->packets - base->packets;
+	queues->q_obytes[q->queue_id] = now->bytes - base->bytes;
 }
 _Static_assert(AVP_MAX_QUEUES <= RTE_ETHDEV_QUEUE_STAT_CNTRS, "a counter for each queue");
 
 int
-avpg_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats)
+avpg_stats_get(AVP_STATS_GET_PARAMS)
 {
 	struct avpg_port *port = dev->data->dev_private;
 
 	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++) {
 		if (port->rxqs[i] != NULL)
-			rxq_stats_add(stats, port->rxqs[i]);
+			rxq_stats_add(stats, AVP_STATS_GET_QUEUES, port->rxqs[i]);
 		if (port->txqs[i] != NULL)
-			txq_stats_add(stats, port->txqs[i]);
+			txq_stats_add(stats, AVP_STATS_GET_QUEUES, port->txqs[i]);
 	}
 	return 0;
 }
