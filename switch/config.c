@@ -4,7 +4,9 @@
  * The configuration file, in the format of DPDK's cfgfile.
  */
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 
 #include <rte_cfgfile.h>
 
+#include "avp_log.h"
 #include "config.h"
 #include "ctl.h"
 #include "fdb.h"
@@ -152,6 +155,49 @@ read_sections(struct rte_cfgfile *cfg, struct sw_conf *conf, json_t *networks, j
 	return rc;
 }
 
+/* Is there something in the line that DPDK would read, or nothing but spaces and a comment? */
+static bool
+is_good_line(char *line)
+{
+	char *comment = strchr(line, ';');
+	const char *text = line;
+
+	if (comment != NULL && (comment == line || comment[-1] != '\\'))
+		*comment = '\0';
+	while (isspace((unsigned char)*text))
+		text++;
+	if (*text == '#')
+		return false;
+	return *text == '\0' || *text == '[' || strchr(text, '=') != NULL;
+}
+
+/* DPDK passes over lines that it does not understand. */
+static int
+check_lines(const char *file, struct avp_err *err)
+{
+	FILE *in = fopen(file, "re");
+	unsigned int number = 0;
+	char *line = NULL;
+	size_t size = 0;
+	char shown[64];
+	int rc = 0;
+
+	if (in == NULL)
+		return avp_err_set(err, errno, "%s: %s", file, strerror(errno));
+	while (rc == 0 && getline(&line, &size, in) >= 0) {
+		number++;
+		avp_log_escape(shown, sizeof(shown), line, strcspn(line, "\r\n"));
+		if (!is_good_line(line))
+			rc = avp_err_set(err, EINVAL,
+					"%s: line %u: %s: must be KEY = VALUE, [SECTION] or a "
+					"comment from ; on",
+					file, number, shown);
+	}
+	free(line);
+	fclose(in);
+	return rc;
+}
+
 int
 config_load(const char *file, struct sw_conf *conf, json_t **networks, json_t **ports,
 		struct avp_err *err)
@@ -164,8 +210,16 @@ config_load(const char *file, struct sw_conf *conf, json_t **networks, json_t **
 	if (access(file, R_OK) != 0)
 		return avp_err_set(err, errno, "%s: %s", file, strerror(errno));
 	/* To DPDK a folder is an empty file. */
-	if (stat(file, &st) == 0 && S_ISDIR(st.st_mode))
+	if (stat(file, &st) != 0)
+		return avp_err_set(err, errno, "%s: %s", file, strerror(errno));
+	if (S_ISDIR(st.st_mode))
 		return avp_err_set(err, EISDIR, "%s: %s", file, strerror(EISDIR));
+	/* A pipe can be read once only. */
+	if (S_ISREG(st.st_mode)) {
+		rc = check_lines(file, err);
+		if (rc != 0)
+			return rc;
+	}
 	cfg = rte_cfgfile_load(file, 0);
 	if (cfg == NULL)
 		return avp_err_set(err, EINVAL,
@@ -185,25 +239,30 @@ config_load(const char *file, struct sw_conf *conf, json_t **networks, json_t **
 }
 
 static int
-apply(struct sw *sw, const json_t *list, ctl_handler *handler, struct avp_err *err)
+apply(struct sw *sw, const char *file, const char *kind, const json_t *list, ctl_handler *handler,
+		struct avp_err *err)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach (list, i, item) {
-		json_t *result = handler(sw, NULL, item, err);
+		struct avp_err cause = {0};
+		json_t *result = handler(sw, NULL, item, &cause);
 
 		if (result == NULL)
-			return -err->code;
+			return avp_err_set(err, cause.code, "%s: [%s %s]: %s", file, kind,
+					json_string_value(json_object_get(item, "name")),
+					cause.msg);
 		json_decref(result);
 	}
 	return 0;
 }
 
 int
-config_apply(struct sw *sw, const json_t *networks, const json_t *ports, struct avp_err *err)
+config_apply(struct sw *sw, const char *file, const json_t *networks, const json_t *ports,
+		struct avp_err *err)
 {
-	int rc = apply(sw, networks, ctl_network_add, err);
+	int rc = apply(sw, file, "network", networks, ctl_network_add, err);
 
-	return rc != 0 ? rc : apply(sw, ports, ctl_port_add, err);
+	return rc != 0 ? rc : apply(sw, file, "port", ports, ctl_port_add, err);
 }

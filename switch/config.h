@@ -24,7 +24,13 @@
 int config_load(const char *file, struct sw_conf *conf, json_t **networks, json_t **ports,
 		struct avp_err *err);
 
-/** Add these networks and ports. Returns 0 or -errno with @err filled in. */
-int config_apply(struct sw *sw, const json_t *networks, const json_t *ports, struct avp_err *err);
+/**
+ * Add these networks and ports.
+ *
+ * @file  where they are from, for messages
+ * Returns 0 or -errno with @err filled in.
+ */
+int config_apply(struct sw *sw, const char *file, const json_t *networks, const json_t *ports,
+		struct avp_err *err);
 
 #endif /* CONFIG_H */

@@ -180,7 +180,7 @@ start_switch(struct app *app, struct avp_err *err)
 		return avp_err_set(err, -rc, "signals: %s", strerror(-rc));
 	rc = ctl_create(&app->sw->ctl, app->sw, err);
 	if (rc == 0)
-		rc = config_apply(app->sw, app->networks, app->ports, err);
+		rc = config_apply(app->sw, app->opt.config, app->networks, app->ports, err);
 	if (rc == 0 && rte_lcore_count() > 1) {
 		rc = lcore_start(app->sw->lcores);
 		if (rc != 0)

@@ -143,7 +143,7 @@ class Run(HostsTest):
         finally:
             os.unlink(path + ".conf")
         self.assertEqual(done.returncode, 1, said)
-        self.assertIn("avp-switch: u9: nowhere: no such network", said)
+        self.assertIn("avp-switch: %s.conf: [port u9]: u9: nowhere: no such network" % path, said)
         self.assertFalse(os.path.exists(path))
 
 

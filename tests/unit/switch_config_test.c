@@ -123,6 +123,11 @@ wrong_files_are_refused_with_section_key_and_value(void **state)
 			{"[port a]\nname = b\n", "[port a]: name: the section has it already"},
 			{"[port a]\ncheck_source_mac = maybe\n", "must be yes or no"},
 			{"workers = 1\n", ": must be made of [sections]"},
+			{"[switch]\nworkers\n", ": line 2: workers: must be KEY = VALUE"},
+			{"[switch]\n\n # a = b\n", ": line 3:  # a = b: must be KEY = VALUE"},
+			{"# text\r\n[switch]\n", ": line 1: # text: must be KEY = VALUE"},
+			{"[switch]\nbusy_poll ; = yes\n", ": line 2: busy_poll ; = yes: must"},
+			{"[switch]\nfdb\033\n", ": line 2: fdb\\x1b: must be KEY = VALUE"},
 	};
 
 	(void)state;
@@ -138,6 +143,41 @@ wrong_files_are_refused_with_section_key_and_value(void **state)
 		assert_null(networks);
 		assert_null(ports);
 	}
+}
+
+static void
+comments_and_empty_lines_are_passed_over(void **state)
+{
+	json_t *networks;
+	json_t *ports;
+	struct sw_conf conf;
+	struct avp_err err;
+
+	(void)state;
+	if (load(";\n \t; # text\r\n\r\n[switch] ; ours\n\tfdb_age = 60;\n  \n;end", &conf,
+			    &networks, &ports, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(conf.fdb_age, 60);
+	json_decref(networks);
+	json_decref(ports);
+}
+
+static void
+what_cannot_be_added_is_named_with_file_and_section(void **state)
+{
+	json_t *networks = json_pack("[{s:s, s:i}]", "name", "blue", "vlan", 4095);
+	json_t *ports = json_pack("[{s:s, s:s}]", "name", "p0", "type", "tap");
+	static struct sw sw;
+	struct avp_err err;
+
+	(void)state;
+	assert_int_equal(config_apply(&sw, "x.conf", networks, NULL, &err), -EINVAL);
+	assert_string_equal(err.msg,
+			"x.conf: [network blue]: blue: vlan=4095: must be a number from 1 to 4094");
+	assert_int_equal(config_apply(&sw, "x.conf", NULL, ports, &err), -EINVAL);
+	assert_string_equal(err.msg, "x.conf: [port p0]: p0: type=tap: must be avp, vdev or pci");
+	json_decref(networks);
+	json_decref(ports);
 }
 
 static void
@@ -162,6 +202,8 @@ main(void)
 			cmocka_unit_test(file_of_the_manual_is_read),
 			cmocka_unit_test(example_is_read),
 			cmocka_unit_test(wrong_files_are_refused_with_section_key_and_value),
+			cmocka_unit_test(comments_and_empty_lines_are_passed_over),
+			cmocka_unit_test(what_cannot_be_added_is_named_with_file_and_section),
 			cmocka_unit_test(file_that_is_not_there_is_named),
 	};
 
