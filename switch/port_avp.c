@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <rte_ethdev.h>
@@ -61,6 +62,22 @@ append(char *device, size_t *len, const char *fmt, ...)
 	va_end(args);
 }
 
+/* Where the driver will make its socket must exist: it would only log why it refuses. */
+static int
+check_socket_folder(const char *name, const char *path, struct avp_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PARAMS_TEXT_SIZE];
+	struct stat st;
+
+	snprintf(folder, sizeof(folder), "%.*s/", slash != NULL ? (int)(slash - path) : 0, path);
+	if (stat(folder, &st) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return avp_err_set(err, ENOENT, "%s: socket=%s: no such folder", name, path);
+	return avp_err_set(err, errno, "%s: socket=%s: %s", name, path, strerror(errno));
+}
+
 /* The default socket is beside the control socket. */
 static int
 find_socket(const struct sw *sw, const struct port_params *params, char *path, size_t size,
@@ -81,7 +98,7 @@ find_socket(const struct sw *sw, const struct port_params *params, char *path, s
 	if (strchr(path, ',') != NULL)
 		return avp_err_set(err, EINVAL, "%s: socket=%s: a comma is not possible here",
 				params->name, path);
-	return 0;
+	return check_socket_folder(params->name, path, err);
 }
 
 int

@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +65,29 @@ find_id(const char *dev_name, uint16_t *id)
 	return -ENODEV;
 }
 
+/* Is the kernel's interface there that net_af_packet is to use? The driver only logs what it is. */
+static int
+check_iface(const struct port *port, const struct rte_devargs *da, struct avp_err *err)
+{
+	static const char key[] = "iface=";
+	const char *arg = da->args;
+	char iface[64];
+
+	if (strncmp(da->name, "net_af_packet", 13) != 0)
+		return 0;
+	while (arg != NULL && strncmp(arg, key, sizeof(key) - 1) != 0) {
+		arg = strchr(arg, ',');
+		arg = arg != NULL ? arg + 1 : NULL;
+	}
+	if (arg == NULL)
+		return 0;
+	arg += sizeof(key) - 1;
+	snprintf(iface, sizeof(iface), "%.*s", (int)strcspn(arg, ","), arg);
+	if (if_nametoindex(iface) != 0 || errno != ENODEV)
+		return 0;
+	return avp_err_set(err, ENODEV, "%s: iface=%s: no such interface", port->name, iface);
+}
+
 static int
 probe(const struct sw *sw, struct port *port, struct avp_err *err)
 {
@@ -76,7 +100,10 @@ probe(const struct sw *sw, struct port *port, struct avp_err *err)
 		return avp_err_set(err, EINVAL, "%s: device=%.128s: no driver of DPDK's knows it",
 				port->name, port->device);
 	snprintf(dev_name, sizeof(dev_name), "%s", da.name);
+	rc = check_iface(port, &da, err);
 	rte_devargs_reset(&da);
+	if (rc != 0)
+		return rc;
 	if (find_id(dev_name, &id) == 0 && sw->ports[id] != NULL)
 		return avp_err_set(err, EEXIST, "%s: device=%s: port %s has it", port->name,
 				dev_name, sw->ports[id]->name);

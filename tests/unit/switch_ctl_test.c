@@ -325,6 +325,18 @@ wrong_port_is_refused_and_leaves_nothing(void **state)
 			"\"socket\":\"/dev/null\"}}",
 			"ENOTSOCK", "b: device=");
 	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
+			"\"socket\":\"/nonexistent/b.sock\"}}",
+			"ENOENT", "b: socket=/nonexistent/b.sock: no such folder");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
+			"\"socket\":\"/dev/null/b.sock\"}}",
+			"ENOTDIR", "b: socket=/dev/null/b.sock: Not a directory");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"vdev\","
+			"\"device\":\"net_af_packet0,qpairs=1,iface=nosuch0,framecnt=512\"}}",
+			"ENODEV", "b: iface=nosuch0: no such interface");
+	expect_refused(place,
 			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"vdev\","
 			"\"device\":\"net_null0,nosuch=1\"}}",
 			"EIO", "b: device=net_null0,nosuch=1: its driver refused it");
