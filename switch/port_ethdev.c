@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <rte_bus.h>
+#include <rte_cycles.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 
@@ -21,6 +22,8 @@ SW_LOG_TOPIC(ethdev);
 
 #define RING_SIZE 1024u
 #define AVP_DRIVER "net_avp_host"
+#define EVENT_TRY_US 100u
+#define EVENT_TRIES 10000u
 
 /** What drivers want that ethdev has no word for. */
 static const struct quirk {
@@ -63,6 +66,19 @@ find_id(const char *dev_name, uint16_t *id)
 		}
 	}
 	return -ENODEV;
+}
+
+/* Undo a probe when the device is known by its name only. */
+static int
+remove_by_name(const struct port *port)
+{
+	struct rte_devargs da = {0};
+	int rc = rte_devargs_parse(&da, port->device);
+
+	if (rc == 0)
+		rc = rte_eal_hotplug_remove(rte_bus_name(da.bus), da.name);
+	rte_devargs_reset(&da);
+	return rc;
 }
 
 /* Is the kernel's interface there that net_af_packet is to use? The driver only logs what it is. */
@@ -126,9 +142,11 @@ probe(const struct sw *sw, struct port *port, struct avp_err *err)
 					"%s: device=%.128s: %s, see the driver's message in the "
 					"log",
 					port->name, port->device, strerror(-rc));
-		if (find_id(dev_name, &id) != 0)
+		if (find_id(dev_name, &id) != 0) {
+			remove_by_name(port);
 			return avp_err_set(err, ENODEV, "%s: device=%s: is no Ethernet device",
 					port->name, dev_name);
+		}
 	}
 	port->id = id;
 	return 0;
@@ -301,19 +319,34 @@ err_close:
 	return rc;
 }
 
+/* No more link events; one that is under way on another thread is waited for. */
+static void
+stop_events(const struct port *port)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned int i = 0; rc == -EAGAIN && i < EVENT_TRIES; i++) {
+		if (i > 0)
+			rte_delay_us_sleep(EVENT_TRY_US);
+		rc = rte_eth_dev_callback_unregister(
+				port->id, RTE_ETH_EVENT_INTR_LSC, link_event, (void *)-1);
+	}
+	if (rc == -EAGAIN)
+		SW_LOG(WARNING, "%s: a link event has not ended after %u ms", port->name,
+				EVENT_TRIES * EVENT_TRY_US / 1000);
+}
+
 void
 port_ethdev_close(struct port *port)
 {
 	int rc;
 
-	rte_eth_dev_callback_unregister(port->id, RTE_ETH_EVENT_INTR_LSC, link_event, (void *)-1);
+	stop_events(port);
 	if (port->is_started)
 		rte_eth_dev_stop(port->id);
 	port->is_started = false;
 	rte_eth_dev_close(port->id);
-	if (port->rte_dev == NULL)
-		return;
-	rc = rte_dev_remove(port->rte_dev);
+	rc = port->rte_dev != NULL ? rte_dev_remove(port->rte_dev) : remove_by_name(port);
 	if (rc != 0)
 		SW_LOG(WARNING, "%s: device is not removed: %s", port->name, strerror(-rc));
 	port->rte_dev = NULL;

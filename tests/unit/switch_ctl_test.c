@@ -24,6 +24,7 @@
 
 #include <rte_common.h>
 #include <rte_config.h>
+#include <rte_ethdev.h>
 #include <rte_log.h>
 
 #include "avp_sock.h"
@@ -343,6 +344,63 @@ wrong_port_is_refused_and_leaves_nothing(void **state)
 	ports = done(place, "{\"method\":\"port.show\"}");
 	assert_int_equal(json_array_size(ports), 1);
 	json_decref(ports);
+}
+
+/* What DPDK does, with mistakes put in: see tests/unit/meson.build. */
+static bool info_fails;
+static unsigned int nb_again;
+
+int __real_rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info);
+int __wrap_rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info);
+int __real_rte_eth_dev_callback_unregister(uint16_t port_id, enum rte_eth_event_type event,
+		rte_eth_dev_cb_fn cb_fn, void *cb_arg);
+int __wrap_rte_eth_dev_callback_unregister(uint16_t port_id, enum rte_eth_event_type event,
+		rte_eth_dev_cb_fn cb_fn, void *cb_arg);
+
+int
+__wrap_rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info)
+{
+	return info_fails ? -EIO : __real_rte_eth_dev_info_get(port_id, info);
+}
+
+int
+__wrap_rte_eth_dev_callback_unregister(uint16_t port_id, enum rte_eth_event_type event,
+		rte_eth_dev_cb_fn cb_fn, void *cb_arg)
+{
+	if (nb_again > 0) {
+		nb_again--;
+		return -EAGAIN;
+	}
+	return __real_rte_eth_dev_callback_unregister(port_id, event, cb_fn, cb_arg);
+}
+
+static void
+device_that_cannot_be_used_is_removed_again(void **state)
+{
+	struct place *place = *state;
+
+	info_fails = true;
+	expect_refused(place, PORT_ADD("a", ""), "EIO", "a: no device information: ");
+	info_fails = false;
+	expect_done(place, PORT_ADD("a", ""));
+	/* the second time says the same as the first: nothing of it was there */
+	for (unsigned int i = 0; i < 2; i++)
+		expect_refused(place,
+				"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":"
+				"\"vdev\",\"device\":\"crypto_null0\"}}",
+				"ENODEV", "b: device=crypto_null0: is no Ethernet device");
+}
+
+static void
+link_event_under_way_is_waited_for(void **state)
+{
+	struct place *place = *state;
+
+	expect_done(place, PORT_ADD("a", ""));
+	nb_again = 3;
+	expect_done(place, "{\"method\":\"port.del\",\"params\":{\"name\":\"a\"}}");
+	assert_int_equal(nb_again, 0);
+	expect_done(place, PORT_ADD("a", ""));
 }
 
 static void
@@ -895,6 +953,8 @@ main(void)
 			TEST(port_is_shown_as_it_was_added),
 			TEST(port_changes_as_it_is_told),
 			TEST(wrong_port_is_refused_and_leaves_nothing),
+			TEST(device_that_cannot_be_used_is_removed_again),
+			TEST(link_event_under_way_is_waited_for),
 			TEST(avp_port_is_made_with_a_socket_and_a_lasting_mac),
 			TEST(avp_port_has_a_static_entry_in_each_of_its_networks),
 			TEST(deleted_port_leaves_no_entry),
