@@ -134,8 +134,13 @@ open_file(struct capture *capture, const struct capture_conf *conf, struct avp_e
 {
 	int fd = open(conf->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
+	if (fd < 0 && errno == EEXIST)
+		return avp_err_set(err, EEXIST,
+				"%s: file=%.128s: is there already, delete it or choose another",
+				conf->port_name, conf->file);
 	if (fd < 0)
-		return avp_err_set(err, errno, "%s: %s", conf->file, strerror(errno));
+		return avp_err_set(err, errno, "%s: file=%.128s: %s", conf->port_name, conf->file,
+				strerror(errno));
 	capture->out = rte_pcapng_fdopen(fd, NULL, NULL, "avp-switch", conf->port_name);
 	if (capture->out == NULL)
 		avp_sock_close(&fd);

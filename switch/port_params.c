@@ -72,9 +72,6 @@ check_avp(const struct port_params *params, struct avp_err *err)
 	const char *name = params->name;
 	unsigned int queues = PARAMS_GIVEN(params, PORT_PARAM_QUEUES) ? params->queues : 1;
 
-	if (queues > AVP_QUEUES_MAX)
-		return avp_err_set(err, EINVAL, "%s: queues=%u: at most %u", name, queues,
-				AVP_QUEUES_MAX);
 	if (PARAMS_GIVEN(params, PORT_PARAM_RING) && (params->ring & (params->ring - 1)) != 0)
 		return avp_err_set(err, EINVAL, "%s: ring=%u: must be a power of two", name,
 				(unsigned int)params->ring);
@@ -109,12 +106,17 @@ int
 port_params_read(const json_t *in, bool is_add, struct port_params *params, struct avp_err *err)
 {
 	const char *name = json_string_value(json_object_get(in, "name"));
+	const char *type = json_string_value(json_object_get(in, "type"));
+	struct param table[RTE_DIM(port_param_table)];
 	const char *refused;
 	int rc;
 
 	memset(params, 0, sizeof(*params));
-	rc = params_read(port_param_table, in, name != NULL && params_is_name(name) ? name : "port",
-			params, err);
+	memcpy(table, port_param_table, sizeof(table));
+	if (type != NULL && strcmp(type, "avp") == 0)
+		table[PORT_PARAM_QUEUES].max = AVP_QUEUES_MAX;
+	rc = params_read(table, in, name != NULL && params_is_name(name) ? name : "port", params,
+			err);
 	if (rc != 0)
 		return rc;
 	if (is_add)

@@ -308,7 +308,13 @@ wrong_port_is_refused_and_leaves_nothing(void **state)
 	expect_refused(place,
 			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
 			"\"queues\":9}}",
-			"EINVAL", "b: queues=9: at most 8");
+			"EINVAL", "b: queues=9: must be a number from 1 to 8");
+	expect_refused(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
+			"\"queues\":17}}",
+			"EINVAL", "b: queues=17: must be a number from 1 to 8");
+	expect_refused(place, PORT_ADD("b", ",\"queues\":17"), "EINVAL",
+			"b: queues=17: must be a number from 1 to 16");
 	expect_refused(place,
 			"{\"method\":\"port.add\",\"params\":{\"name\":\"b\",\"type\":\"avp\","
 			"\"ring\":100}}",
@@ -611,6 +617,7 @@ static void
 capture_needs_a_port_and_a_new_file(void **state)
 {
 	struct place *place = *state;
+	char message[192];
 	char request[256];
 	char path[96];
 
@@ -632,7 +639,12 @@ capture_needs_a_port_and_a_new_file(void **state)
 	expect_done(place, request);
 	expect_refused(place, request, "EEXIST", "a: is being captured to ");
 	expect_done(place, "{\"method\":\"capture.stop\",\"params\":{\"port\":\"a\"}}");
-	expect_refused(place, request, "EEXIST", "File exists");
+	snprintf(message, sizeof(message), "a: file=%s: is there already, delete it or", path);
+	expect_refused(place, request, "EEXIST", message);
+	expect_refused(place,
+			"{\"method\":\"capture.start\",\"params\":{\"port\":\"a\",\"file\":"
+			"\"/nonexistent/x\"}}",
+			"ENOENT", "a: file=/nonexistent/x: No such file or directory");
 	unlink(path);
 	/* A capture ends with its port. */
 	expect_done(place, request);
