@@ -30,6 +30,10 @@ capture_params(const struct ctl_args *args, json_t **params, struct ctl_error *e
 
 	*params = ctl_params(args, "port");
 	count = json_object_get(*params, "count");
+	if (count != NULL && json_integer_value(count) == 0) {
+		json_decref(*params);
+		return ctl_usage(err, "count=0: not a number from 1 on");
+	}
 	if (count != NULL)
 		json_object_set(*params, "limit", count);
 	json_object_del(*params, "count");

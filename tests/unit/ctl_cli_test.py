@@ -325,6 +325,10 @@ class Capture(Cli):
         self.assertEqual((done.returncode, done.stdout), (0, "7 packets captured\n"))
         self.assertEqual(done.stderr, "capturing p0 to %s/x.pcapng, Ctrl-C ends\n" % folder)
 
+    def test_count_of_0_is_refused_by_its_name(self):
+        self.check(["capture", "p0", "/x", "count=0"], self.answers(False), 2, out="",
+                   err="avpctl: count=0: not a number from 1 on\n", requests=[])
+
     def test_interrupt_stops_it_and_prints_the_number(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number), FakeSwitch(self.answers(True)) as switch:
