@@ -160,27 +160,30 @@ port_avp_show(const struct port *port)
 {
 	struct rte_avp_host_info info;
 	char device_id[32];
+	char version[32];
 	json_t *show;
 	json_t *more;
 
 	if (rte_avp_host_info_get(port->id, &info) != 0)
 		return NULL;
 	snprintf(device_id, sizeof(device_id), "0x%016" PRIx64, info.device_id);
+	snprintf(version, sizeof(version), "%u.%u.%u", info.driver_version >> 16,
+			info.driver_version >> 8 & 0xff, info.driver_version & 0xff);
 	show = json_pack("{s:s, s:s?, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:i}", "socket",
 			info.socket_path, "domain", info.domain[0] != '\0' ? info.domain : NULL,
 			"device_id", device_id, "queues", (int)info.nb_queues, "ring",
 			(int)info.ring_len, "buffers", (int)info.nb_bufs, "mru",
 			(int)info.max_pkt_size, "bar2_bytes", (json_int_t)info.mem_size,
 			"mem_bytes", (json_int_t)info.mem_used, "page_bytes", (int)info.page_size);
-	more = json_pack("{s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, "
+	more = json_pack("{s:b, s:b, s:b, s:i, s:I, s:I, s:i, s:i, s:i, s:s?, s:i, s:I, s:I, s:I, "
 			 "s:I, s:I}",
 			"connected", (int)info.connected, "configured", (int)info.configured,
 			"running", (int)info.running, "migration", (int)info.migration, "features",
 			(json_int_t)info.features, "features_offered",
 			(json_int_t)info.features_offered, "rx_queues", (int)info.nb_rx_queues,
 			"tx_queues", (int)info.nb_tx_queues, "driver_type", (int)info.driver_type,
-			"driver_version", (int)info.driver_version, "guest_mtu", (int)info.mtu,
-			"connects", (json_int_t)info.connects, "requests",
+			"driver_version", info.driver_version != 0 ? version : NULL, "guest_mtu",
+			(int)info.mtu, "connects", (json_int_t)info.connects, "requests",
 			(json_int_t)info.requests, "requests_refused",
 			(json_int_t)info.requests_refused, "requests_bad",
 			(json_int_t)info.requests_bad, "ctrl_fifo_faults",

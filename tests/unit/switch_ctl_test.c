@@ -28,6 +28,7 @@
 #include <rte_log.h>
 
 #include "avp_sock.h"
+#include "avph_api.h"
 #include "ctl.h"
 #include "eal_fixture.h"
 #include "fdb.h"
@@ -355,7 +356,10 @@ wrong_port_is_refused_and_leaves_nothing(void **state)
 /* What DPDK does, with mistakes put in: see tests/unit/meson.build. */
 static bool info_fails;
 static unsigned int nb_again;
+static uint32_t driver_version;
 
+int __real_rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
+int __wrap_rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
 int __real_rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info);
 int __wrap_rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info);
 int __real_rte_eth_dev_callback_unregister(uint16_t port_id, enum rte_eth_event_type event,
@@ -378,6 +382,15 @@ __wrap_rte_eth_dev_callback_unregister(uint16_t port_id, enum rte_eth_event_type
 		return -EAGAIN;
 	}
 	return __real_rte_eth_dev_callback_unregister(port_id, event, cb_fn, cb_arg);
+}
+
+int
+__wrap_rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info)
+{
+	int rc = __real_rte_avp_host_info_get(port_id, info);
+
+	info->driver_version = driver_version;
+	return rc;
 }
 
 static void
@@ -435,6 +448,29 @@ avp_port_is_made_with_a_socket_and_a_lasting_mac(void **state)
 			json_string_value(json_object_get(again, "mac")));
 	json_decref(first);
 	json_decref(again);
+}
+
+static void
+version_of_the_guests_driver_is_shown_as_text(void **state)
+{
+	struct place *place = *state;
+	json_t *list;
+	json_t *port;
+
+	add_networks(place);
+	port = done(place,
+			"{\"method\":\"port.add\",\"params\":{\"name\":\"p0\",\"type\":\"avp\","
+			"\"network\":\"blue\"}}");
+	assert_true(json_is_null(json_object_get(json_object_get(port, "avp"), "driver_version")));
+	json_decref(port);
+	driver_version = 0x1020d;
+	list = done(place, "{\"method\":\"port.show\"}");
+	driver_version = 0;
+	port = json_array_get(list, 0);
+	assert_string_equal(json_string_value(json_object_get(
+					    json_object_get(port, "avp"), "driver_version")),
+			"1.2.13");
+	json_decref(list);
 }
 
 static void
@@ -968,6 +1004,7 @@ main(void)
 			TEST(device_that_cannot_be_used_is_removed_again),
 			TEST(link_event_under_way_is_waited_for),
 			TEST(avp_port_is_made_with_a_socket_and_a_lasting_mac),
+			TEST(version_of_the_guests_driver_is_shown_as_text),
 			TEST(avp_port_has_a_static_entry_in_each_of_its_networks),
 			TEST(deleted_port_leaves_no_entry),
 			TEST(port_that_leaves_a_network_is_forgotten_there),
