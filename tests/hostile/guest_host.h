@@ -64,6 +64,7 @@ struct host {
 	_Atomic uint64_t nb_honest_sent;
 	_Atomic uint64_t nb_honest;  /* received in order and unchanged */
 	_Atomic uint64_t nb_clean;   /* packets from evil that were looked at */
+	_Atomic uint8_t sum;         /* of bytes of these */
 	_Atomic(const char *) error; /* the first thing that was wrong */
 
 	/* the hostile guest's process */
