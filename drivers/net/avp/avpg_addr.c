@@ -26,10 +26,11 @@ static void
 device_info_fetch(struct avp_device_info *dst, const void *src)
 {
 	const uint64_t *from = src;
-	uint64_t *to = (uint64_t *)dst;
+	uint64_t words[sizeof(*dst) / sizeof(uint64_t)];
 
-	for (size_t i = 0; i < sizeof(*dst) / sizeof(*to); i++)
-		to[i] = AVPG_FETCH(&from[i]);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i] = AVPG_FETCH(&from[i]);
+	memcpy(dst, words, sizeof(*dst));
 }
 AVP_ASSERT(sizeof(struct avp_device_info) % sizeof(uint64_t) == 0);
 
