@@ -27,14 +27,11 @@ sanitize := -Db_lundef=false -Doptimization=1
 # What `make test` needs is there after `make`: one command for root, not two.
 setup-lists := build test $(if $(findstring clang,$(compiler)),clang)
 
-# $(call configure,FOLDER,OPTIONS): once; later ninja does it when a meson.build changes, but not
-# when one appears. Another DPDK than the one configured for shows as a newer note of its headers:
-# forget what was found.
+# $(call configure,FOLDER,OPTIONS): once; later ninja does it when a meson.build changes. Another
+# DPDK than the one configured for shows as a newer note of its headers: forget what was found.
 define configure
 @test -f $(1)/build.ninja || meson setup $(1) $(2) $(MESON_ARGS)
 @test ! .setup/dpdk-driver-include -nt $(1)/build.ninja || meson configure $(1) --clearcache
-@test -z "$$(git ls-files -co '*meson.build' 2>/dev/null | xargs -I% find % -newer $(1)/build.ninja)" || \
-	touch meson.build
 endef
 
 # $(call build,FOLDER)
