@@ -68,6 +68,11 @@ test-all: all ## every test: adds netns, hostile, fuzz and vm
 	@test "$$(id -u)" -ne 0 || devtools/setup-vm
 	@$(call test,$(BUILD),unit port netns hostile fuzz vm)
 
+.PHONY: soak
+soak: all ## hostile guest processes; not reliable enough for CI yet
+	@devtools/setup test
+	@$(call test,$(BUILD),soak)
+
 .PHONY: asan
 asan: setup ## unit, port, hostile and fuzz tests with address and undefined sanitizers
 	@devtools/setup test

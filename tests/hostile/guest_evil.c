@@ -21,8 +21,28 @@
 
 #define CONNECT_TRIES 2000
 #define CONNECT_NAP_NS 5000000l
-/* Yields without a buffer, or room, until the guest begins anew. */
-#define RENEW_TRIES 5000u
+/* Without a buffer, or room, for so long the guest begins anew, and what it has put is lost. Longer
+ * than a busy system keeps the host's lcore from its CPU. */
+#define RENEW_MS 200u
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Begin anew when nothing has come since *@since_ms, then count from now. */
+static void
+renew_if_overdue(struct evil *evil, uint64_t *since_ms)
+{
+	if (now_ms() - *since_ms < RENEW_MS)
+		return;
+	evil_renew(evil);
+	*since_ms = now_ms();
+}
 
 uint32_t
 evil_below(struct evil *evil, uint32_t limit)
@@ -160,13 +180,12 @@ static void
 put(struct evil *evil, struct avp_fifo_end *end, uint64_t va)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
-	uint32_t nb_tries = 0;
+	uint64_t since_ms = now_ms();
 
 	while (avp_fifo_room(end, 1, &fault) == 0) {
 		if (fault != AVP_FIFO_OK)
 			repair(end, true);
-		if (++nb_tries % RENEW_TRIES == 0)
-			evil_renew(evil);
+		renew_if_overdue(evil, &since_ms);
 		evil_collect(evil);
 		sched_yield();
 		fault = AVP_FIFO_OK;
@@ -241,12 +260,11 @@ evil_collect(struct evil *evil)
 void
 evil_wait_labels(struct evil *evil, uint32_t lane, uint32_t nb)
 {
-	uint32_t nb_tries = 0;
+	uint64_t since_ms = now_ms();
 
 	evil_collect(evil);
 	while (evil->nb_labels[lane] < nb) {
-		if (++nb_tries % RENEW_TRIES == 0)
-			evil_renew(evil);
+		renew_if_overdue(evil, &since_ms);
 		sched_yield();
 		evil_collect(evil);
 	}

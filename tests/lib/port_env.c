@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,6 +45,7 @@ port_env_init(void **state)
 	char args[][32] = {"test", "--no-huge", "--no-pci", "--no-shconf", "-m", "512",
 			"--log-level", "lib.eal:warning", "--file-prefix", ""};
 	char *argv[RTE_DIM(args) + 1] = {NULL};
+	cpu_set_t cpus;
 
 	(void)state;
 	snprintf(args[RTE_DIM(args) - 1], sizeof(args[0]), "avptest%d", (int)getpid());
@@ -54,7 +56,10 @@ port_env_init(void **state)
 		return -errno;
 	/* before telemetry does the same for its socket, to come after it */
 	atexit(remove_runtime_dir);
-	return rte_eal_init(RTE_DIM(args), argv) < 0 ? -1 : 0;
+	/* EAL ties this thread to one CPU, and with it all threads that a test starts from it */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0 || rte_eal_init(RTE_DIM(args), argv) < 0)
+		return -1;
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 int
