@@ -63,7 +63,7 @@ test: all ## unit and port tests: no root, no huge pages, under a minute
 	@$(call test,$(BUILD),unit port)
 
 .PHONY: test-all
-test-all: all ## every test: adds netns, hostile, fuzz and vm
+test-all: all ## every test but soak: adds netns, hostile, fuzz and vm
 	@devtools/setup test netns vm
 	@test "$$(id -u)" -ne 0 || devtools/setup-vm
 	@$(call test,$(BUILD),unit port netns hostile fuzz vm)
