@@ -7,6 +7,8 @@
  * The memory map cuts it in two areas whose order of labels is not that of BAR 2.
  */
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -218,6 +220,8 @@ request_answer(struct avpg_fake *fake, enum avpg_fake_mode mode)
 {
 	if (mode != AVPG_FAKE_NO_RESULT)
 		fake->slot->result = atomic_load(&fake->result);
+	if (mode == AVPG_FAKE_WRONG_ID)
+		fake->slot->req_id ^= 1;
 	for (int i = 0; i < 5 && mode == AVPG_FAKE_NOISY; i++)
 		avpg_fake_put(&fake->resp, fake->slot_va + 8 * (uint64_t)(i + 1));
 	avpg_fake_put(&fake->resp, fake->slot_va);
@@ -274,11 +278,20 @@ fake_of(struct avpg_hw *hw)
 	return (struct avpg_fake *)((uint8_t *)hw - offsetof(struct avpg_fake, hw));
 }
 
+/* One register access more. */
+static bool
+is_gone(struct avpg_fake *fake)
+{
+	return atomic_fetch_sub(&fake->lives, 1) <= 0;
+}
+
 static int
 fake_read32(struct avpg_hw *hw, uint32_t reg, uint32_t *value)
 {
 	struct avpg_fake *fake = fake_of(hw);
 
+	if (is_gone(fake))
+		return -ENODEV;
 	switch (reg) {
 	case AVP_REG_INTR_MASK:
 		*value = atomic_load(&fake->intr_mask);
@@ -300,6 +313,8 @@ fake_write32(struct avpg_hw *hw, uint32_t reg, uint32_t value)
 {
 	struct avpg_fake *fake = fake_of(hw);
 
+	if (is_gone(fake))
+		return -ENODEV;
 	if (reg == AVP_REG_INTR_MASK)
 		atomic_store(&fake->intr_mask, value);
 	if (reg == AVP_REG_MIGRATION_ACK) {
@@ -316,6 +331,8 @@ fake_intr_enable(struct avpg_hw *hw, void (*handler)(void *arg), void *arg)
 
 	fake->handler = handler;
 	fake->handler_arg = arg;
+	if (fake->early_irq)
+		handler(arg);
 	return 0;
 }
 
@@ -444,6 +461,7 @@ avpg_fake_create(const struct avpg_fake_conf *conf)
 	if (fake == NULL)
 		return NULL;
 	fake->conf = *conf;
+	atomic_store(&fake->lives, INT_MAX);
 	fake->fifo_stride = (uint32_t)round_up(avp_fifo_size(conf->ring_len), 64);
 	fake->fifos_off = CTRL_SIZE;
 	fake->bufs_off =

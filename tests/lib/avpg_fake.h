@@ -43,6 +43,7 @@ enum avpg_fake_mode {
 	AVPG_FAKE_DEAF,      /* not even taken */
 	AVPG_FAKE_NOISY,     /* an answer, with entries that are none before it */
 	AVPG_FAKE_NO_RESULT, /* answered without writing a result */
+	AVPG_FAKE_WRONG_ID,  /* answered, after the request's number was changed */
 };
 
 struct avpg_fake {
@@ -85,6 +86,8 @@ struct avpg_fake {
 	atomic_uint migration_status;
 	atomic_uint ack;  /* as written */
 	atomic_uint acks; /* times written */
+	atomic_int lives; /* register accesses that still work; then it is gone, -ENODEV */
+	bool early_irq;   /* raise vector 0 as soon as it is enabled */
 	void (*handler)(void *arg);
 	void *handler_arg;
 	bool destroyed; /* the driver has let go */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -159,4 +160,80 @@ fixture_check_mbuf(const struct rte_mbuf *m, const uint8_t *data, uint32_t len)
 	}
 	assert_int_equal(nb_segs, 0);
 	assert_int_equal(done, len);
+}
+
+bool
+fixture_link_is_up(const struct avpg_fixture *f)
+{
+	struct rte_eth_link link;
+
+	assert_int_equal(rte_eth_link_get_nowait(f->port_id, &link), 0);
+	return link.link_status == RTE_ETH_LINK_UP;
+}
+
+void
+fixture_wait_link(const struct avpg_fixture *f, bool up)
+{
+	for (int i = 0; i < 40000 && fixture_link_is_up(f) != up; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+	assert_int_equal(fixture_link_is_up(f), up);
+}
+
+void
+fixture_wait_served(struct avpg_fixture *f)
+{
+	int pending = 1;
+
+	for (int i = 0; i < 40000 && pending > 0; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+		sem_getvalue(&f->port->wake, &pending);
+	}
+	assert_int_equal(pending, 0);
+	pthread_mutex_lock(&f->port->ctl_lock);
+	pthread_mutex_unlock(&f->port->ctl_lock);
+}
+
+void
+fixture_traffic(struct avpg_fixture *f, uint32_t len)
+{
+	uint8_t bytes[AVP_MAX_PKT_SIZE];
+	struct rte_mbuf *m = fixture_mbuf(f, len, 2048, 1);
+	uint32_t nb_segs = 0;
+	uint64_t va;
+
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+	assert_true(avpg_fake_get(&f->fake->tx[0], &va));
+	for (uint64_t next = va; next != 0; next = avpg_fake_desc_at(f->fake, next)->next_va)
+		nb_segs++;
+	assert_int_equal(avpg_fake_desc_at(f->fake, va)->pkt_len, len);
+	assert_int_equal(nb_segs,
+			(len + f->fake->conf.buf_data_size - 1) / f->fake->conf.buf_data_size);
+	fixture_bytes(bytes, len, 2);
+	va = avpg_fake_pkt(f->fake, avpg_fake_own_buf(f->fake), bytes, len,
+			f->fake->conf.buf_data_size);
+	assert_true(avpg_fake_put(&f->fake->rx[0], va));
+	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 1);
+	fixture_check_mbuf(m, bytes, len);
+	rte_pktmbuf_free(m);
+}
+
+void
+fixture_replace_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf)
+{
+	struct avpg_fake *next = avpg_fake_create(conf);
+
+	assert_non_null(next);
+	/* the port keeps its struct avpg_hw, and that is in the old device */
+	avpg_fake_stop(f->fake);
+	avpg_fake_stop(next);
+	next->hw.ops = f->fake->hw.ops;
+	next->handler = f->fake->handler;
+	next->handler_arg = f->fake->handler_arg;
+	atomic_store(&next->intr_mask, AVP_INTR_MASK_ALL);
+	struct avpg_fake old = *f->fake;
+
+	*f->fake = *next;
+	*next = old;
+	avpg_fake_destroy(next);
+	avpg_fake_resume(f->fake);
 }

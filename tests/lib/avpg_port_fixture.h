@@ -50,4 +50,16 @@ void fixture_bytes(uint8_t *data, uint32_t len, uint32_t seed);
 /** Are the mbuf's bytes those? Checks lengths and number of segments too. */
 void fixture_check_mbuf(const struct rte_mbuf *m, const uint8_t *data, uint32_t len);
 
+bool fixture_link_is_up(const struct avpg_fixture *f);
+/** Wait until the link is like that, with a limit. */
+void fixture_wait_link(const struct avpg_fixture *f, bool up);
+/** Wait until the port's thread has looked after everything: it has no lock, and waits again. */
+void fixture_wait_served(struct avpg_fixture *f);
+
+/** A packet of @len bytes each way over queue 0, whose buffers must be as many as needed. */
+void fixture_traffic(struct avpg_fixture *f, uint32_t len);
+
+/** Put another device of @conf in the place of the one that is detached. */
+void fixture_replace_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf);
+
 #endif /* AVPG_PORT_FIXTURE_H */

@@ -42,63 +42,6 @@ teardown(void **state)
 	return 0;
 }
 
-static bool
-link_is_up(const struct avpg_fixture *f)
-{
-	struct rte_eth_link link;
-
-	assert_int_equal(rte_eth_link_get_nowait(f->port_id, &link), 0);
-	return link.link_status == RTE_ETH_LINK_UP;
-}
-
-static void
-wait_link(const struct avpg_fixture *f, bool up)
-{
-	for (int i = 0; i < 40000 && link_is_up(f) != up; i++)
-		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-	assert_int_equal(link_is_up(f), up);
-}
-
-/* Wait until the port's thread has looked after everything: it has no lock, and waits again. */
-static void
-wait_served(struct avpg_fixture *f)
-{
-	int pending = 1;
-
-	for (int i = 0; i < 40000 && pending > 0; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-		sem_getvalue(&f->port->wake, &pending);
-	}
-	assert_int_equal(pending, 0);
-	pthread_mutex_lock(&f->port->ctl_lock);
-	pthread_mutex_unlock(&f->port->ctl_lock);
-}
-
-/* A packet each way over queue 0. */
-static void
-traffic(struct avpg_fixture *f, uint32_t len)
-{
-	uint8_t bytes[AVP_MAX_PKT_SIZE];
-	struct rte_mbuf *m = fixture_mbuf(f, len, 2048, 1);
-	uint32_t nb_segs = 0;
-	uint64_t va;
-
-	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
-	assert_true(avpg_fake_get(&f->fake->tx[0], &va));
-	for (uint64_t next = va; next != 0; next = avpg_fake_desc_at(f->fake, next)->next_va)
-		nb_segs++;
-	assert_int_equal(avpg_fake_desc_at(f->fake, va)->pkt_len, len);
-	assert_int_equal(nb_segs,
-			(len + f->fake->conf.buf_data_size - 1) / f->fake->conf.buf_data_size);
-	fixture_bytes(bytes, len, 2);
-	va = avpg_fake_pkt(f->fake, avpg_fake_own_buf(f->fake), bytes, len,
-			f->fake->conf.buf_data_size);
-	assert_true(avpg_fake_put(&f->fake->rx[0], va));
-	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 1);
-	fixture_check_mbuf(m, bytes, len);
-	rte_pktmbuf_free(m);
-}
-
 static void
 the_device_learns_of_every_step(void **state)
 {
@@ -115,10 +58,10 @@ the_device_learns_of_every_step(void **state)
 	assert_int_equal(f->fake->config.features, 0);
 	assert_int_equal(f->fake->config.link_up, 0);
 	assert_true(atomic_load(&f->fake->link_up));
-	assert_true(link_is_up(f));
+	assert_true(fixture_link_is_up(f));
 	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
 	assert_false(atomic_load(&f->fake->link_up));
-	assert_false(link_is_up(f));
+	assert_false(fixture_link_is_up(f));
 	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
 	f->port = NULL;
 	assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_SHUTDOWN);
@@ -186,7 +129,7 @@ the_devices_refusal_reaches_the_application(void **state)
 	/* what cannot be refused is not */
 	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
 	assert_int_equal(rte_eth_dev_start(f->port_id), -EPERM);
-	assert_false(link_is_up(f));
+	assert_false(fixture_link_is_up(f));
 	atomic_store(&f->fake->result, 0);
 }
 
@@ -217,10 +160,10 @@ stripping_can_be_switched_while_it_runs(void **state)
 	assert_int_equal(rte_eth_dev_set_vlan_offload(f->port_id, RTE_ETH_VLAN_STRIP_OFFLOAD), 0);
 	assert_int_equal(f->fake->config.features, AVP_FEATURE_VLAN);
 	assert_int_equal(f->fake->config.link_up, 1);
-	traffic(f, 1000);
+	fixture_traffic(f, 1000);
 	assert_int_equal(rte_eth_dev_set_vlan_offload(f->port_id, 0), 0);
 	assert_int_equal(f->fake->config.features, 0);
-	traffic(f, 1000);
+	fixture_traffic(f, 1000);
 }
 
 static void
@@ -251,11 +194,11 @@ detach_lets_go_and_attach_comes_back(void **state)
 
 	fixture_start(f, 2, 2);
 	for (int i = 0; i < 3; i++) {
-		traffic(f, 5000);
+		fixture_traffic(f, 5000);
 		assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED),
 				AVP_MIGRATION_DETACHED);
 		assert_int_equal(atomic_load(&f->fake->last_id), AVP_REQ_SHUTDOWN);
-		wait_link(f, false);
+		fixture_wait_link(f, false);
 		assert_int_equal(rte_eth_dev_set_mtu(f->port_id, 1400), -EBUSY);
 		m = fixture_mbuf(f, 60, 2048, 1);
 		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 0);
@@ -266,38 +209,16 @@ detach_lets_go_and_attach_comes_back(void **state)
 				AVP_MIGRATION_ATTACHED);
 		assert_int_equal(f->fake->config.device_id, f->fake->info->device_id);
 		assert_int_equal(f->fake->config.link_up, 1);
-		wait_link(f, true);
+		fixture_wait_link(f, true);
 	}
-	traffic(f, 5000);
+	fixture_traffic(f, 5000);
 	/* an interrupt that is not about it changes nothing, though the status says attached */
 	atomic_store(&f->fake->intr_status, 1);
 	f->fake->handler(f->fake->handler_arg);
 	assert_true(avpg_fake_wait(&f->fake->intr_status, 0));
-	wait_served(f);
+	fixture_wait_served(f);
 	assert_int_equal(fixture_xstat(f, "detaches"), 3);
 	assert_int_equal(fixture_xstat(f, "attaches"), 3);
-}
-
-/* Put another device of @conf in the place of the one that is detached. */
-static void
-replace_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf)
-{
-	struct avpg_fake *next = avpg_fake_create(conf);
-
-	assert_non_null(next);
-	/* the port keeps its struct avpg_hw, and that is in the old device */
-	avpg_fake_stop(f->fake);
-	avpg_fake_stop(next);
-	next->hw.ops = f->fake->hw.ops;
-	next->handler = f->fake->handler;
-	next->handler_arg = f->fake->handler_arg;
-	atomic_store(&next->intr_mask, AVP_INTR_MASK_ALL);
-	struct avpg_fake old = *f->fake;
-
-	*f->fake = *next;
-	*next = old;
-	avpg_fake_destroy(next);
-	avpg_fake_resume(f->fake);
 }
 
 static void
@@ -318,15 +239,15 @@ attach_takes_up_a_different_device(void **state)
 	f->conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	fixture_start(f, 2, 2);
 	assert_int_equal(f->fake->config.features, AVP_FEATURE_VLAN);
-	traffic(f, 5000);
+	fixture_traffic(f, 5000);
 	assert_int_equal(
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
-	replace_device(f, &conf);
+	fixture_replace_device(f, &conf);
 	assert_int_equal(
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
 	assert_int_equal(f->fake->config.nb_rx_queues, 3);
 	assert_int_equal(f->fake->config.features, 0);
-	traffic(f, 5000);
+	fixture_traffic(f, 5000);
 	/* five of its buffers are the limit now */
 	m = fixture_mbuf(f, 5 * 1024 + 1, 2048, 1);
 	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
@@ -345,11 +266,11 @@ attach_fails_cleanly_and_may_be_tried_again(void **state)
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
 	/* too few queues */
 	conf.nb_queues = 1;
-	replace_device(f, &conf);
+	fixture_replace_device(f, &conf);
 	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
 	/* no AVP device */
 	conf.nb_queues = 2;
-	replace_device(f, &conf);
+	fixture_replace_device(f, &conf);
 	f->fake->info->magic = 0;
 	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
 	f->fake->info->magic = AVP_DEVICE_MAGIC;
@@ -357,13 +278,13 @@ attach_fails_cleanly_and_may_be_tried_again(void **state)
 	atomic_store(&f->fake->result, -EPERM);
 	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
 	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
-	assert_false(link_is_up(f));
+	assert_false(fixture_link_is_up(f));
 	assert_int_equal(fixture_xstat(f, "attach_failures"), 3);
 	atomic_store(&f->fake->result, 0);
 	assert_int_equal(
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
-	wait_link(f, true);
-	traffic(f, 5000);
+	fixture_wait_link(f, true);
+	fixture_traffic(f, 5000);
 }
 
 static void
@@ -376,9 +297,9 @@ a_register_of_all_ones_is_no_migration(void **state)
 	atomic_store(&f->fake->intr_status, UINT32_MAX);
 	f->fake->handler(f->fake->handler_arg);
 	assert_true(avpg_fake_wait(&f->fake->intr_status, 0)); /* it has looked */
-	traffic(f, 100);
+	fixture_traffic(f, 100);
 	assert_int_equal(atomic_load(&f->fake->acks), 0);
-	assert_true(link_is_up(f));
+	assert_true(fixture_link_is_up(f));
 }
 
 static void
@@ -387,7 +308,7 @@ close_while_detached_frees_everything(void **state)
 	struct avpg_fixture *f = *state;
 
 	fixture_start(f, 2, 2);
-	traffic(f, 100);
+	fixture_traffic(f, 100);
 	assert_int_equal(
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
 	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
@@ -441,7 +362,7 @@ a_device_that_is_gone_is_reported_once(void **state)
 	avpg_port_gone(f->port);
 	avpg_port_gone(f->port);
 	assert_true(avpg_fake_wait(&nb_removals, 1));
-	wait_link(f, false);
+	fixture_wait_link(f, false);
 	m = fixture_mbuf(f, 60, 2048, 1);
 	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 0);
 	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
@@ -449,7 +370,7 @@ a_device_that_is_gone_is_reported_once(void **state)
 	assert_int_equal(rte_eth_dev_is_removed(f->port_id), 1);
 	/* a device that asks for something all the same is not listened to */
 	f->fake->handler(f->fake->handler_arg);
-	wait_served(f);
+	fixture_wait_served(f);
 	uint32_t taken = atomic_load(&f->fake->taken);
 
 	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
