@@ -217,6 +217,51 @@ fixture_traffic(struct avpg_fixture *f, uint32_t len)
 	rte_pktmbuf_free(m);
 }
 
+struct avp_desc *
+fixture_host_send(struct avpg_fixture *f, uint32_t q, uint32_t n, uint32_t len, uint32_t seg_size)
+{
+	uint8_t bytes[AVP_MAX_PKT_SIZE];
+	uint64_t va;
+
+	assert_true(len <= sizeof(bytes));
+	fixture_bytes(bytes, len, n);
+	va = avpg_fake_pkt(f->fake, avpg_fake_own_buf(f->fake) + n, bytes, len, seg_size);
+	assert_true(avpg_fake_put(&f->fake->rx[q], va));
+	return avpg_fake_desc_at(f->fake, va);
+}
+
+uint32_t
+fixture_host_take(struct avpg_fixture *f, uint32_t q, struct avp_desc *head, uint8_t *data)
+{
+	uint32_t data_size = f->fake->conf.buf_data_size;
+	uint32_t nb_segs = 0;
+	uint32_t len = 0;
+	uint64_t va;
+
+	assert_true(avpg_fake_get(&f->fake->tx[q], &va));
+	*head = *avpg_fake_desc_at(f->fake, va);
+	while (va != 0) {
+		struct avp_desc desc = *avpg_fake_desc_at(f->fake, va);
+
+		nb_segs++;
+		assert_in_range(nb_segs, 1, AVP_MAX_SEGS);
+		assert_int_equal(desc.desc_va, va);
+		assert_int_equal(desc.data_va, va + AVPG_FAKE_BUF_DATA_OFF);
+		assert_in_range(desc.data_len, 1, data_size);
+		/* all but the last are full */
+		assert_true(desc.next_va == 0 || desc.data_len == data_size);
+		assert_true(nb_segs == 1 || (desc.ol_flags == 0 && desc.vlan_tci == 0));
+		memcpy(data + len, avpg_fake_at(f->fake, desc.data_va), desc.data_len);
+		len += desc.data_len;
+		assert_true(avpg_fake_put(&f->fake->alloc[q], va));
+		va = desc.next_va;
+	}
+	assert_int_equal(head->nb_segs, nb_segs);
+	assert_int_equal(head->pkt_len, len);
+	assert_int_equal(head->ol_flags & ~AVP_DESC_TX_VLAN, 0);
+	return len;
+}
+
 void
 fixture_replace_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf)
 {

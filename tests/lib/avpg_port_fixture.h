@@ -59,6 +59,22 @@ void fixture_wait_served(struct avpg_fixture *f);
 /** A packet of @len bytes each way over queue 0, whose buffers must be as many as needed. */
 void fixture_traffic(struct avpg_fixture *f, uint32_t len);
 
+/**
+ * As the host, put a good packet of @len bytes, fixture_byte(n, i) in them, on rx FIFO @q, in the
+ * test's buffer @n and those after it. Returns the head's descriptor, for what is to be wrong.
+ */
+struct avp_desc *fixture_host_send(
+		struct avpg_fixture *f, uint32_t q, uint32_t n, uint32_t len, uint32_t seg_size);
+/**
+ * As the host, take a packet off tx FIFO @q, check every field of its descriptors, and give its
+ * buffers again. Returns its length.
+ *
+ * @head  out: the first descriptor
+ * @data  out: the bytes, as many as five buffers have
+ */
+uint32_t fixture_host_take(
+		struct avpg_fixture *f, uint32_t q, struct avp_desc *head, uint8_t *data);
+
 /** Put another device of @conf in the place of the one that is detached. */
 void fixture_replace_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf);
 

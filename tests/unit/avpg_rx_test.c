@@ -40,18 +40,6 @@ teardown(void **state)
 	return 0;
 }
 
-/* Put a good packet of @len bytes on rx FIFO @q, in the test's buffer @n and those after it. */
-static struct avp_desc *
-host_send(struct avpg_fixture *f, uint32_t q, uint32_t n, uint32_t len, uint32_t seg_size)
-{
-	uint64_t va;
-
-	fixture_bytes(bytes, len, n);
-	va = avpg_fake_pkt(f->fake, avpg_fake_own_buf(f->fake) + n, bytes, len, seg_size);
-	assert_true(avpg_fake_put(&f->fake->rx[q], va));
-	return avpg_fake_desc_at(f->fake, va);
-}
-
 static uint16_t
 receive(struct avpg_fixture *f, uint16_t q, struct rte_mbuf **pkts, uint16_t nb)
 {
@@ -102,7 +90,7 @@ every_size_arrives_whole(void **state)
 	uint32_t len = AVP_MIN_PKT_SIZE;
 
 	while (len <= AVP_MAX_PKT_SIZE) {
-		host_send(f, 0, 0, len, 2048);
+		fixture_host_send(f, 0, 0, len, 2048);
 		expect(f, 0, 0, len);
 		/* each size around the ends of mbufs and of buffers, and some between */
 		len += (len + 3) % 2048 < 6 || len < 200 ? 1 : 13;
@@ -117,11 +105,11 @@ odd_chains_arrive_whole(void **state)
 	for (uint32_t len = AVP_MIN_PKT_SIZE; len <= 400; len++) {
 		uint32_t seg_size = RTE_MAX(len / 5 + 1, 1u);
 
-		host_send(f, 0, 0, len, seg_size);
+		fixture_host_send(f, 0, 0, len, seg_size);
 		expect(f, 0, 0, len);
 	}
 	/* an empty segment in the middle */
-	struct avp_desc *head = host_send(f, 0, 0, 600, 200);
+	struct avp_desc *head = fixture_host_send(f, 0, 0, 600, 200);
 	struct avp_desc *middle = avpg_fake_desc_at(f->fake, head->next_va);
 
 	head->pkt_len = 400;
@@ -139,34 +127,34 @@ lying_descriptors_are_dropped_by_reason(void **state)
 	struct avpg_fixture *f = *state;
 	struct avp_desc *desc;
 
-	host_send(f, 0, 0, 100, 2048)->pkt_len = 0;
+	fixture_host_send(f, 0, 0, 100, 2048)->pkt_len = 0;
 	expect_drop(f, "rx_q0_drop_too_short");
-	host_send(f, 0, 0, 13, 2048);
+	fixture_host_send(f, 0, 0, 13, 2048);
 	expect_drop(f, "rx_q0_drop_too_short");
-	host_send(f, 0, 0, 100, 2048)->pkt_len = 101;
+	fixture_host_send(f, 0, 0, 100, 2048)->pkt_len = 101;
 	expect_drop(f, "rx_q0_drop_bad_len");
-	host_send(f, 0, 0, 100, 2048)->data_len = 0;
+	fixture_host_send(f, 0, 0, 100, 2048)->data_len = 0;
 	expect_drop(f, "rx_q0_drop_bad_len");
-	host_send(f, 0, 0, 5000, 2048)->pkt_len = 4999;
+	fixture_host_send(f, 0, 0, 5000, 2048)->pkt_len = 4999;
 	expect_drop(f, "rx_q0_drop_bad_len");
-	desc = host_send(f, 0, 0, 100, 2048);
+	desc = fixture_host_send(f, 0, 0, 100, 2048);
 	desc->pkt_len = UINT16_MAX;
 	desc->data_len = UINT16_MAX;
 	expect_drop(f, "rx_q0_drop_too_long");
-	host_send(f, 0, 0, 100, 2048)->nb_segs = 0;
+	fixture_host_send(f, 0, 0, 100, 2048)->nb_segs = 0;
 	expect_drop(f, "rx_q0_drop_bad_chain");
-	host_send(f, 0, 0, 100, 2048)->nb_segs = 2;
+	fixture_host_send(f, 0, 0, 100, 2048)->nb_segs = 2;
 	expect_drop(f, "rx_q0_drop_bad_chain");
-	host_send(f, 0, 0, 100, 2048)->nb_segs = 255;
+	fixture_host_send(f, 0, 0, 100, 2048)->nb_segs = 255;
 	expect_drop(f, "rx_q0_drop_bad_chain");
-	host_send(f, 0, 0, 5000, 2048)->nb_segs = 1;
+	fixture_host_send(f, 0, 0, 5000, 2048)->nb_segs = 1;
 	expect_drop(f, "rx_q0_drop_bad_chain");
-	host_send(f, 0, 0, 5000, 2048)->nb_segs = 2;
+	fixture_host_send(f, 0, 0, 5000, 2048)->nb_segs = 2;
 	expect_drop(f, "rx_q0_drop_bad_chain");
-	host_send(f, 0, 0, 5000, 2048)->nb_segs = 4;
+	fixture_host_send(f, 0, 0, 5000, 2048)->nb_segs = 4;
 	expect_drop(f, "rx_q0_drop_bad_chain");
 	/* 6 segments, all else right */
-	desc = host_send(f, 0, 0, 600, 100);
+	desc = fixture_host_send(f, 0, 0, 600, 100);
 	assert_int_equal(desc->nb_segs, 6);
 	expect_drop(f, "rx_q0_drop_bad_chain");
 }
@@ -182,19 +170,19 @@ pointers_out_of_bar_2_are_never_followed(void **state)
 	for (size_t i = 0; i < RTE_DIM(bad); i++) {
 		assert_true(avpg_fake_put(&f->fake->rx[0], bad[i]));
 		expect_drop(f, "rx_q0_drop_bad_label");
-		host_send(f, 0, 0, 100, 2048)->data_va = bad[i];
+		fixture_host_send(f, 0, 0, 100, 2048)->data_va = bad[i];
 		expect_drop(f, "rx_q0_drop_bad_segment");
 		if (bad[i] != 0) {
-			host_send(f, 0, 0, 5000, 2048)->next_va = bad[i];
+			fixture_host_send(f, 0, 0, 5000, 2048)->next_va = bad[i];
 			expect_drop(f, "rx_q0_drop_bad_segment");
 		}
 	}
 	/* misaligned, and data that begins inside and ends outside */
 	assert_true(avpg_fake_put(&f->fake->rx[0], avpg_fake_buf_va(f->fake, 0) + 8));
 	expect_drop(f, "rx_q0_drop_bad_label");
-	host_send(f, 0, 0, 100, 2048)->data_va = end - 99;
+	fixture_host_send(f, 0, 0, 100, 2048)->data_va = end - 99;
 	expect_drop(f, "rx_q0_drop_bad_segment");
-	host_send(f, 0, 0, 100, 2048)->data_va = end - 100;
+	fixture_host_send(f, 0, 0, 100, 2048)->data_va = end - 100;
 	struct rte_mbuf *m;
 
 	rte_eth_promiscuous_enable(f->port_id);
@@ -206,7 +194,7 @@ static void
 a_chain_that_loops_ends(void **state)
 {
 	struct avpg_fixture *f = *state;
-	struct avp_desc *desc = host_send(f, 0, 0, 100, 2048);
+	struct avp_desc *desc = fixture_host_send(f, 0, 0, 100, 2048);
 
 	desc->next_va = desc->desc_va;
 	for (uint16_t nb_segs = 1; nb_segs <= AVP_MAX_SEGS; nb_segs++) {
@@ -226,10 +214,10 @@ static void
 a_packet_above_the_announced_size_is_dropped(void **state)
 {
 	struct avpg_fixture *f = *state;
-	struct avp_desc *desc = host_send(f, 0, 0, AVP_MAX_PKT_SIZE, 2048);
+	struct avp_desc *desc = fixture_host_send(f, 0, 0, AVP_MAX_PKT_SIZE, 2048);
 
 	expect(f, 0, 0, AVP_MAX_PKT_SIZE);
-	desc = host_send(f, 0, 0, AVP_MAX_PKT_SIZE, 2048);
+	desc = fixture_host_send(f, 0, 0, AVP_MAX_PKT_SIZE, 2048);
 	desc->pkt_len++;
 	expect_drop(f, "rx_q0_drop_too_long");
 }
@@ -240,8 +228,8 @@ packets_and_bytes_are_counted_for_their_queue(void **state)
 	struct avpg_fixture *f = *state;
 	struct rte_mbuf *m;
 
-	host_send(f, 1, 0, 60, 2048);
-	host_send(f, 1, 1, 61, 2048);
+	fixture_host_send(f, 1, 0, 60, 2048);
+	fixture_host_send(f, 1, 1, 61, 2048);
 	for (unsigned int i = 0; i < 2; i++) {
 		assert_int_equal(receive(f, 1, &m, 1), 1);
 		rte_pktmbuf_free(m);
@@ -265,7 +253,7 @@ without_mbufs_packets_stay_in_the_fifo(void **state)
 
 	assert_int_equal(rte_pktmbuf_alloc_bulk(f->pool, all, FIXTURE_NB_MBUFS), 0);
 	for (uint32_t i = 0; i < 8; i++)
-		host_send(f, 0, i, 100 + i, 2048);
+		fixture_host_send(f, 0, i, 100 + i, 2048);
 	assert_int_equal(receive(f, 0, pkts, 32), 0);
 	assert_int_equal(avpg_fake_queued(&f->fake->rx[0]), 8);
 	assert_int_equal(avpg_fake_count(&f->fake->free[0]), 0);
@@ -293,12 +281,12 @@ no_packet_is_taken_whose_buffer_could_not_go_back(void **state)
 
 	/* the host takes nothing from the free FIFO: 63 entries fit */
 	for (uint32_t i = 0; i < 60; i++) {
-		host_send(f, 0, 0, 60, 2048);
+		fixture_host_send(f, 0, 0, 60, 2048);
 		assert_int_equal(receive(f, 0, pkts, 1), 1);
 		rte_pktmbuf_free(pkts[0]);
 	}
 	for (uint32_t i = 0; i < 10; i++)
-		host_send(f, 0, i, 60, 2048);
+		fixture_host_send(f, 0, i, 60, 2048);
 	assert_int_equal(receive(f, 0, pkts, 64), 3);
 	assert_int_equal(receive(f, 0, pkts + 3, 61), 0);
 	assert_int_equal(avpg_fake_queued(&f->fake->rx[0]), 7);
@@ -324,7 +312,7 @@ every_fifo_of_a_queue_is_served(void **state)
 		assert_int_equal(f->fake->config.nb_rx_queues, nb_fifos);
 		for (uint32_t i = 0; i < nb_fifos; i++)
 			for (uint32_t k = 0; k < 2; k++)
-				host_send(f, i, 2 * i + k, 100, 2048);
+				fixture_host_send(f, i, 2 * i + k, 100, 2048);
 		/* one burst of each queue sees all of them */
 		for (uint16_t q = 0; q < nb_queues; q++) {
 			uint16_t nb = receive(f, q, pkts, 64);
@@ -342,12 +330,12 @@ every_fifo_of_a_queue_is_served(void **state)
 	fixture_start(f, 1, 1);
 	for (uint32_t i = 0; i < 7; i++)
 		for (uint32_t k = 0; k < 32; k++)
-			host_send(f, i, 0, 100, 2048);
+			fixture_host_send(f, i, 0, 100, 2048);
 	for (uint32_t i = 0; i < 7; i++) {
 		assert_int_equal(receive(f, 0, pkts, 32), 32);
 		rte_pktmbuf_free_bulk(pkts, 32);
 		for (uint32_t k = avpg_fake_queued(&f->fake->rx[0]); k < 32; k++)
-			host_send(f, 0, 0, 100, 2048);
+			fixture_host_send(f, 0, 0, 100, 2048);
 	}
 	for (uint32_t i = 0; i < 7; i++)
 		assert_int_equal(avpg_fake_count(&f->fake->free[i]), 32);
@@ -365,7 +353,7 @@ bursts_of_many_mbufs_stay_within_bounds(void **state)
 	fixture_start(f, 1, 1);
 	/* 141 mbufs each: all of them in one burst would be 846 */
 	for (uint32_t i = 0; i < 6; i++)
-		host_send(f, 0, 5 * i, 9000, 2048);
+		fixture_host_send(f, 0, 5 * i, 9000, 2048);
 	while (nb < 6) {
 		uint16_t got = receive(f, 0, pkts + nb, 32 - nb);
 
@@ -392,7 +380,7 @@ each_queue_uses_its_own_mempool(void **state)
 	assert_int_equal(rte_eth_rx_queue_setup(f->port_id, 1, 64, 0, NULL, small), 0);
 	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
 	for (uint16_t q = 0; q < 2; q++) {
-		host_send(f, q, 0, 9000, 2048);
+		fixture_host_send(f, q, 0, 9000, 2048);
 		assert_int_equal(receive(f, q, &m, 1), 1);
 		fixture_bytes(bytes, 9000, 0);
 		fixture_check_mbuf(m, bytes, 9000);
@@ -423,12 +411,12 @@ static void
 a_stripped_tag_is_reported_as_stripped(void **state)
 {
 	struct avpg_fixture *f = *state;
-	struct avp_desc *desc = host_send(f, 0, 0, 100, 2048);
+	struct avp_desc *desc = fixture_host_send(f, 0, 0, 100, 2048);
 	struct rte_mbuf *pkts[2];
 
 	desc->ol_flags = AVP_DESC_RX_VLAN;
 	desc->vlan_tci = 0x6123;
-	desc = host_send(f, 0, 1, 100, 2048);
+	desc = fixture_host_send(f, 0, 1, 100, 2048);
 	desc->vlan_tci = 0x0fff; /* means nothing without the flag */
 	assert_int_equal(receive(f, 0, pkts, 2), 2);
 	assert_true(pkts[0]->ol_flags == (RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED));
@@ -493,7 +481,7 @@ packets_for_others_are_dropped_unless_promiscuous(void **state)
 			struct rte_mbuf *m;
 			uint16_t nb;
 
-			host_send(f, 0, 0, 100, 2048);
+			fixture_host_send(f, 0, 0, 100, 2048);
 			memcpy(avpg_fake_data(f->fake, avpg_fake_own_buf(f->fake)), cases[i].mac,
 					6);
 			nb = receive(f, 0, &m, 1);
@@ -528,7 +516,7 @@ wild_indices_are_counted_and_harmless(void **state)
 	assert_int_equal(fixture_xstat(f, "rx_q0_fifo_faults"), 2);
 	assert_int_equal(rx->len, 64);
 	/* and what is good afterwards arrives */
-	host_send(f, 0, 0, 100, 2048);
+	fixture_host_send(f, 0, 0, 100, 2048);
 	expect(f, 0, 0, 100);
 }
 

@@ -63,47 +63,12 @@ give_own(struct avpg_fixture *f, uint32_t i)
 	give(f, va);
 }
 
-/*
- * Take a packet off the tx FIFO, check every field of its descriptors, and return its length; its
- * bytes are in got.
- */
-static uint32_t
-host_take(struct avpg_fixture *f, struct avp_desc *head)
-{
-	uint32_t data_size = f->fake->conf.buf_data_size;
-	uint32_t nb_segs = 0;
-	uint32_t len = 0;
-	uint64_t va;
-
-	assert_true(avpg_fake_get(&f->fake->tx[0], &va));
-	*head = *avpg_fake_desc_at(f->fake, va);
-	while (va != 0) {
-		struct avp_desc desc = *avpg_fake_desc_at(f->fake, va);
-
-		nb_segs++;
-		assert_int_equal(desc.desc_va, va);
-		assert_int_equal(desc.data_va, va + AVPG_FAKE_BUF_DATA_OFF);
-		assert_in_range(desc.data_len, 1, data_size);
-		/* all but the last are full */
-		assert_true(desc.next_va == 0 || desc.data_len == data_size);
-		assert_true(nb_segs == 1 || (desc.ol_flags == 0 && desc.vlan_tci == 0));
-		memcpy(got + len, avpg_fake_at(f->fake, desc.data_va), desc.data_len);
-		len += desc.data_len;
-		give(f, va);
-		va = desc.next_va;
-	}
-	assert_int_equal(head->nb_segs, nb_segs);
-	assert_int_equal(head->pkt_len, len);
-	assert_int_equal(head->ol_flags & ~AVP_DESC_TX_VLAN, 0);
-	return len;
-}
-
 static void
 expect(struct avpg_fixture *f, uint32_t len, uint32_t seed)
 {
 	struct avp_desc head;
 
-	assert_int_equal(host_take(f, &head), len);
+	assert_int_equal(fixture_host_take(f, 0, &head, got), len);
 	fixture_bytes(bytes, len, seed);
 	assert_memory_equal(got, bytes, len);
 	assert_int_equal(head.ol_flags, 0);
@@ -331,7 +296,7 @@ a_tag_is_left_to_the_device_that_takes_it(void **state)
 		m->ol_flags = RTE_MBUF_F_TX_VLAN;
 		m->vlan_tci = 0xe001;
 		assert_int_equal(transmit(f, &m, 1), 1);
-		assert_int_equal(host_take(f, &head), len);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), len);
 		assert_int_equal(head.ol_flags, AVP_DESC_TX_VLAN);
 		assert_int_equal(head.vlan_tci, 0xe001);
 		fixture_bytes(bytes, len, 3);
@@ -358,7 +323,7 @@ a_tag_is_written_into_the_data_otherwise(void **state)
 			m->ol_flags = RTE_MBUF_F_TX_VLAN;
 			m->vlan_tci = 0x2fff;
 			assert_int_equal(transmit(f, &m, 1), 1);
-			assert_int_equal(host_take(f, &head), len + 4);
+			assert_int_equal(fixture_host_take(f, 0, &head, got), len + 4);
 			assert_int_equal(head.ol_flags, 0);
 			fixture_bytes(bytes, len, len);
 			assert_memory_equal(got, bytes, 12);
@@ -373,7 +338,7 @@ a_tag_is_written_into_the_data_otherwise(void **state)
 		m->ol_flags = RTE_MBUF_F_TX_VLAN;
 		m->vlan_tci = 1;
 		assert_int_equal(transmit(f, &m, 1), 1);
-		assert_int_equal(host_take(f, &head), len + 4);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), len + 4);
 		assert_int_equal(head.nb_segs, len + 4 > 2048 ? 2 : 1);
 	}
 }
