@@ -258,22 +258,38 @@ vuser_client_fd(const struct vuser_client *client)
 	return client->sock;
 }
 
+/*
+ * Ask for a description: @info goes out as it is, and is what has come back afterwards.
+ *
+ * @size       bytes of @info
+ * @max_reply  payload bytes that the reply may have
+ */
+static int
+client_query(struct vuser_client *client, enum vuser_cmd cmd, void *info, uint32_t size,
+		uint32_t max_reply)
+{
+	const struct client_call call = {
+			.cmd = cmd,
+			.size = size,
+			.min_reply = size,
+			.max_reply = max_reply,
+	};
+
+	memcpy(client_payload(client), info, size);
+	int ret = client_call(client, &call);
+	if (ret == 0)
+		memcpy(info, client->rx.msg + sizeof(struct vuser_hdr), size);
+	return ret;
+}
+
 int
 vuser_client_device(struct vuser_client *client, uint32_t *nb_regions, uint32_t *nb_irqs)
 {
 	struct vuser_device_info info = {.argsz = sizeof(info)};
-	const struct client_call call = {
-			.cmd = VUSER_CMD_DEVICE_INFO,
-			.size = sizeof(info),
-			.min_reply = sizeof(info),
-			.max_reply = sizeof(info),
-	};
 
-	memcpy(client_payload(client), &info, sizeof(info));
-	int ret = client_call(client, &call);
+	int ret = client_query(client, VUSER_CMD_DEVICE_INFO, &info, sizeof(info), sizeof(info));
 	if (ret < 0)
 		return ret;
-	memcpy(&info, client->rx.msg + sizeof(struct vuser_hdr), sizeof(info));
 	*nb_regions = info.nb_regions;
 	*nb_irqs = info.nb_irqs;
 	return 0;
@@ -283,19 +299,12 @@ int
 vuser_client_region(struct vuser_client *client, uint32_t index, struct vuser_client_region *region)
 {
 	struct vuser_region_info info = {.argsz = sizeof(info), .index = index};
-	const struct client_call call = {
-			.cmd = VUSER_CMD_REGION_INFO,
-			.size = sizeof(info),
-			.min_reply = sizeof(info),
-			/* with capabilities, if it has any */
-			.max_reply = VUSER_SMALL_MSG_SIZE - sizeof(struct vuser_hdr),
-	};
 
-	memcpy(client_payload(client), &info, sizeof(info));
-	int ret = client_call(client, &call);
+	/* with capabilities, if it has any */
+	int ret = client_query(client, VUSER_CMD_REGION_INFO, &info, sizeof(info),
+			VUSER_SMALL_MSG_SIZE - sizeof(struct vuser_hdr));
 	if (ret < 0)
 		return ret;
-	memcpy(&info, client->rx.msg + sizeof(struct vuser_hdr), sizeof(info));
 	if (info.index != index) {
 		client->dead = true;
 		return -EPROTO;
@@ -317,18 +326,10 @@ int
 vuser_client_irq(struct vuser_client *client, uint32_t index, uint32_t *flags, uint32_t *count)
 {
 	struct vuser_irq_info info = {.argsz = sizeof(info), .index = index};
-	const struct client_call call = {
-			.cmd = VUSER_CMD_IRQ_INFO,
-			.size = sizeof(info),
-			.min_reply = sizeof(info),
-			.max_reply = sizeof(info),
-	};
 
-	memcpy(client_payload(client), &info, sizeof(info));
-	int ret = client_call(client, &call);
+	int ret = client_query(client, VUSER_CMD_IRQ_INFO, &info, sizeof(info), sizeof(info));
 	if (ret < 0)
 		return ret;
-	memcpy(&info, client->rx.msg + sizeof(struct vuser_hdr), sizeof(info));
 	*flags = info.flags;
 	*count = info.count;
 	return 0;
