@@ -218,31 +218,37 @@ request_note(struct avpg_fake *fake)
 static void
 request_answer(struct avpg_fake *fake, enum avpg_fake_mode mode)
 {
+	bool refused = fake->last.req_id == atomic_load(&fake->refused_id);
+
 	if (mode != AVPG_FAKE_NO_RESULT)
-		fake->slot->result = atomic_load(&fake->result);
+		fake->slot->result = refused ? -EPERM : atomic_load(&fake->result);
 	if (mode == AVPG_FAKE_WRONG_ID)
 		fake->slot->req_id ^= 1;
 	for (int i = 0; i < 5 && mode == AVPG_FAKE_NOISY; i++)
 		avpg_fake_put(&fake->resp, fake->slot_va + 8 * (uint64_t)(i + 1));
 	avpg_fake_put(&fake->resp, fake->slot_va);
+	atomic_fetch_add(&fake->answers, 1);
 }
 
+/* As the contract has it: one after the other. */
 static void *
 thread_main(void *arg)
 {
 	struct avpg_fake *fake = arg;
-	uint32_t owed = 0;
+	bool owed = false;
 
 	while (!atomic_load(&fake->quit)) {
 		enum avpg_fake_mode mode = (enum avpg_fake_mode)atomic_load(&fake->mode);
 		uint64_t va;
 
-		if (mode != AVPG_FAKE_DEAF && avpg_fake_get(&fake->req, &va)) {
+		if (!owed && mode != AVPG_FAKE_DEAF && avpg_fake_get(&fake->req, &va)) {
+			owed = mode != AVPG_FAKE_LOSE;
 			request_note(fake);
-			owed++;
 		}
-		for (; owed > 0 && mode != AVPG_FAKE_SILENT && mode != AVPG_FAKE_DEAF; owed--)
+		if (owed && mode != AVPG_FAKE_SILENT && mode != AVPG_FAKE_DEAF) {
 			request_answer(fake, mode);
+			owed = false;
+		}
 		pause_a_bit();
 	}
 	return NULL;

@@ -39,7 +39,9 @@ struct avpg_fake_conf {
 /** How control requests are answered. */
 enum avpg_fake_mode {
 	AVPG_FAKE_ANSWER,    /* at once, with .result */
-	AVPG_FAKE_SILENT,    /* taken, and answered when the mode is AVPG_FAKE_ANSWER again */
+	AVPG_FAKE_SILENT,    /* taken, and answered when the mode is AVPG_FAKE_ANSWER again, until
+			      * when no other is taken */
+	AVPG_FAKE_LOSE,      /* taken, and never answered */
 	AVPG_FAKE_DEAF,      /* not even taken */
 	AVPG_FAKE_NOISY,     /* an answer, with entries that are none before it */
 	AVPG_FAKE_NO_RESULT, /* answered without writing a result */
@@ -72,9 +74,11 @@ struct avpg_fake {
 	pthread_t thread;
 	bool thread_running;
 	atomic_bool quit;
-	atomic_int mode;   /* enum avpg_fake_mode */
-	atomic_int result; /* to answer */
-	atomic_uint taken; /* requests */
+	atomic_int mode;        /* enum avpg_fake_mode */
+	atomic_int result;      /* to answer */
+	atomic_uint refused_id; /* requests of this kind are answered with -EPERM instead */
+	atomic_uint answers;    /* given */
+	atomic_uint taken;      /* requests */
 	_Atomic uint32_t last_id;
 	struct avp_request last;  /* valid when taken has moved */
 	struct avp_config config; /* the last one */

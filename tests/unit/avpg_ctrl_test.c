@@ -60,16 +60,6 @@ mode(struct fixture *f, enum avpg_fake_mode mode)
 	atomic_store(&f->fake->mode, mode);
 }
 
-/* Wait until the device has written a result. */
-static void
-wait_result(const struct fixture *f, int32_t result)
-{
-	uint64_t limit = now_ms() + 2000;
-
-	while (AVPG_FETCH(&f->fake->slot->result) != result)
-		assert_true(now_ms() < limit);
-}
-
 static void
 a_request_arrives_as_written(void **state)
 {
@@ -143,17 +133,95 @@ a_late_answer_is_not_taken_for_a_new_ones(void **state)
 	atomic_store(&f->fake->result, -EIO);
 	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
 	assert_true(avpg_fake_wait(&f->fake->taken, 1));
-	/* nothing is written into the slot while that is so */
+	/* nothing that matters is asked for while that is so */
 	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1400), -ETIMEDOUT);
-	assert_int_equal(f->fake->slot->req_id, AVP_REQ_SET_LINK);
+	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1400), -ETIMEDOUT);
 	assert_int_equal(atomic_load(&f->fake->taken), 1);
+	assert_int_equal(f->fake->slot->arg.mtu, 1500);
 	/* its answer comes; the next request gets its own */
 	mode(f, AVPG_FAKE_ANSWER);
-	wait_result(f, -EIO);
+	assert_true(avpg_fake_wait(&f->fake->answers, 2));
 	atomic_store(&f->fake->result, 0);
-	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1500), 0);
-	assert_int_equal(f->fake->last.arg.mtu, 1500);
+	assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1300), 0);
+	assert_int_equal(f->fake->last.arg.mtu, 1300);
 	assert_int_equal(f->ctrl.stats.late, 1);
+	assert_int_equal(f->ctrl.stats.lost, 0);
+}
+
+/* The device is no faster, but right again: so is the driver, without an attach. */
+static void
+a_lost_answer_does_not_block_later_requests(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start;
+
+	atomic_store(&f->fake->refused_id, AVP_REQ_SET_LINK);
+	for (unsigned int i = 1; i <= 2; i++) {
+		mode(f, AVPG_FAKE_LOSE);
+		assert_int_equal(avpg_ctrl_shutdown(&f->ctrl), -ETIMEDOUT);
+		mode(f, AVPG_FAKE_ANSWER);
+		/* it gets its own answer, not that to what it took to be in step again */
+		assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -EPERM);
+		assert_int_equal(f->ctrl.stats.lost, i);
+		assert_int_equal(f->fake->last.req_id, AVP_REQ_SET_LINK);
+		start = now_ms();
+		assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1400), 0);
+		assert_true(now_ms() - start < AVPG_CTRL_TIME_LIMIT_MS / 2);
+	}
+}
+
+/* Waits until the driver has sent what is to bring it in step, then lets the device answer. */
+static void *
+answer_when_asked_again(void *arg)
+{
+	struct fixture *f = arg;
+	const struct avp_fifo *req = f->fake->req.fifo;
+	uint64_t limit = now_ms() + 2000;
+
+	while (AVPG_FETCH(&req->write) == AVPG_FETCH(&req->read) && now_ms() < limit)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	mode(f, AVPG_FAKE_ANSWER);
+	return NULL;
+}
+
+static void
+an_answer_later_than_the_drivers_patience_is_not_a_new_ones(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+
+	mode(f, AVPG_FAKE_SILENT);
+	atomic_store(&f->fake->refused_id, AVP_REQ_SHUTDOWN);
+	assert_int_equal(avpg_ctrl_shutdown(&f->ctrl), -ETIMEDOUT);
+	assert_true(avpg_fake_wait(&f->fake->taken, 1));
+	assert_int_equal(pthread_create(&thread, NULL, answer_when_asked_again, f), 0);
+	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&f->fake->taken), 3);
+	assert_int_equal(f->fake->last.req_id, AVP_REQ_SET_LINK);
+	assert_int_equal(f->ctrl.owed, 0);
+	assert_int_equal(f->ctrl.stats.lost, 0);
+}
+
+static void
+a_quick_answer_is_noticed_in_microseconds(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t best_us = UINT64_MAX;
+
+	/* a busy machine may make any one of them slow; the device itself looks every 70 us */
+	for (int i = 0; i < 200; i++) {
+		struct timespec start, end;
+		uint64_t us;
+
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		assert_int_equal(avpg_ctrl_set_link(&f->ctrl, i & 1), 0);
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		us = (uint64_t)((end.tv_sec - start.tv_sec) * 1000000 +
+				(end.tv_nsec - start.tv_nsec) / 1000);
+		best_us = us < best_us ? us : best_us;
+	}
+	assert_true(best_us < 200);
 }
 
 static void
@@ -199,6 +267,7 @@ unplug_ends_a_request_at_once(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, f), 0);
 	/* not the -ETIMEDOUT that the end of the time limit would give */
 	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ENODEV);
+	assert_string_equal(avpg_ctrl_error(-ENODEV), "the device is gone");
 	pthread_join(thread, NULL);
 	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ENODEV);
 }
@@ -242,6 +311,9 @@ main(void)
 			TEST(a_result_that_is_no_errno_is_a_protocol_error),
 			TEST(silence_ends_after_the_time_limit),
 			TEST(a_late_answer_is_not_taken_for_a_new_ones),
+			TEST(a_lost_answer_does_not_block_later_requests),
+			TEST(an_answer_later_than_the_drivers_patience_is_not_a_new_ones),
+			TEST(a_quick_answer_is_noticed_in_microseconds),
 			TEST(entries_that_are_no_answer_are_ignored),
 			TEST(answers_to_nothing_are_thrown_away),
 			TEST(unplug_ends_a_request_at_once),

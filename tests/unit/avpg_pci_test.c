@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -510,6 +511,37 @@ all_ones_mean_that_the_device_is_gone(void **state)
 	removed(f);
 }
 
+/* As when QEMU's device has lost its server: nobody tells the guest. */
+static void *
+vanish_while_asked(void *arg)
+{
+	struct pci_fixture *f = arg;
+
+	avpg_fake_wait(&f->fake->taken, 2);
+	reg_set(f, AVP_REG_MIGRATION_STATUS, UINT32_MAX);
+	return NULL;
+}
+
+static void
+a_device_that_is_gone_ends_a_request(void **state)
+{
+	struct pci_fixture *f = *state;
+	struct rte_eth_conf conf = {0};
+	uint16_t port_id = probed(f);
+	uint64_t id, timeouts;
+	pthread_t thread;
+
+	assert_int_equal(rte_eth_dev_configure(port_id, 0, 1, &conf), 0);
+	atomic_store(&f->fake->mode, AVPG_FAKE_SILENT);
+	assert_int_equal(pthread_create(&thread, NULL, vanish_while_asked, f), 0);
+	assert_int_equal(rte_eth_dev_set_mtu(port_id, 1400), -EIO);
+	pthread_join(thread, NULL);
+	assert_int_equal(rte_eth_xstats_get_id_by_name(port_id, "ctrl_timeouts", &id), 0);
+	assert_int_equal(rte_eth_xstats_get_by_id(port_id, &id, &timeouts, 1), 1);
+	assert_int_equal(timeouts, 0);
+	removed(f);
+}
+
 static void
 config_space_without_sense_means_that_the_device_is_gone(void **state)
 {
@@ -636,6 +668,7 @@ main(void)
 			TEST(remove_after_close_lets_the_bars_go),
 			TEST(close_waits_for_the_interrupts_callback),
 			TEST(all_ones_mean_that_the_device_is_gone),
+			TEST(a_device_that_is_gone_ends_a_request),
 			TEST(config_space_without_sense_means_that_the_device_is_gone),
 			TEST(all_ones_without_decoding_do_not_mean_gone),
 			TEST(a_lost_configuration_is_put_back_while_detached),

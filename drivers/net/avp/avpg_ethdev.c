@@ -111,7 +111,7 @@ tell_mtu(struct avpg_port *port)
 		port->told_mtu = mtu;
 	else
 		AVPG_LOG(WARNING, "%s: mtu %u: not taken by the device: %s", port->name, mtu,
-				strerror(-ret));
+				avpg_ctrl_error(ret));
 }
 
 int
@@ -137,9 +137,9 @@ avpg_port_configure(struct avpg_port *port)
 	};
 	ret = avpg_ctrl_configure(&port->ctrl, &config);
 	if (ret != 0) {
-		AVPG_LOG(ERR, "%s: configure: %u rx and %u tx queues, features 0x%x: refused: %s",
+		AVPG_LOG(ERR, "%s: configure: %u rx and %u tx queues, features 0x%x: %s",
 				port->name, config.nb_rx_queues, config.nb_tx_queues,
-				config.features, strerror(-ret));
+				config.features, avpg_ctrl_error(ret));
 		return ret;
 	}
 	tell_mtu(port);
@@ -198,7 +198,7 @@ link_on(struct avpg_port *port)
 	int ret = avpg_ctrl_set_link(&port->ctrl, true);
 
 	if (ret != 0) {
-		AVPG_LOG(ERR, "%s: link up: refused: %s", port->name, strerror(-ret));
+		AVPG_LOG(ERR, "%s: link up: %s", port->name, avpg_ctrl_error(ret));
 		return ret;
 	}
 	ret = avpg_queues_reload(port);
@@ -219,7 +219,7 @@ link_off(struct avpg_port *port)
 		return;
 	ret = avpg_ctrl_set_link(&port->ctrl, false);
 	if (ret != 0)
-		AVPG_LOG(WARNING, "%s: link down: refused: %s", port->name, strerror(-ret));
+		AVPG_LOG(WARNING, "%s: link down: %s", port->name, avpg_ctrl_error(ret));
 }
 
 static int
@@ -306,7 +306,7 @@ avpg_dev_close(struct rte_eth_dev *dev)
 	if (avpg_port_state(port) == AVPG_ATTACHED) {
 		ret = avpg_ctrl_shutdown(&port->ctrl);
 		if (ret != 0)
-			AVPG_LOG(WARNING, "%s: shut down: refused: %s", port->name, strerror(-ret));
+			AVPG_LOG(WARNING, "%s: shut down: %s", port->name, avpg_ctrl_error(ret));
 	}
 	for (uint16_t i = 0; i < AVP_MAX_QUEUES; i++) {
 		if (port->rxqs[i] != NULL)
@@ -415,8 +415,7 @@ avpg_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 	if (port->configured)
 		ret = avpg_ctrl_set_mtu(&port->ctrl, mtu);
 	if (ret != 0)
-		AVPG_LOG(ERR, "%s: mtu %u: refused by the device: %s", port->name, mtu,
-				strerror(-ret));
+		AVPG_LOG(ERR, "%s: mtu %u: %s", port->name, mtu, avpg_ctrl_error(ret));
 	else if (port->configured)
 		port->told_mtu = mtu;
 	ctl_end(port);
@@ -525,6 +524,7 @@ port_init(struct avpg_port *port, struct rte_eth_dev *dev, struct avpg_hw *hw, s
 	atomic_init(&port->state, AVPG_ATTACHED);
 	atomic_init(&port->promiscuous, false);
 	atomic_init(&port->ctrl.cancelled, false);
+	port->ctrl.hw = hw;
 	if (sem_init(&port->wake, 0, 0) != 0)
 		return avp_err_set(err, errno, "semaphore: %s", strerror(errno));
 	if (pthread_mutex_init(&port->ctl_lock, NULL) != 0) {

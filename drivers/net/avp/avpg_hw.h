@@ -30,6 +30,9 @@ struct avpg_hw_ops {
 	 * configuration, put that back. 1: done; 0: nothing was lost; or -errno. NULL where that
 	 * cannot happen. */
 	int (*restore)(struct avpg_hw *hw);
+	/** While a control request waits, now and then: is the device still there? If not, the glue
+	 * calls avpg_port_gone(). NULL where the bus tells by itself. */
+	void (*check)(struct avpg_hw *hw);
 	/** The port is closed: let go of the BARs and free @hw. */
 	void (*destroy)(struct avpg_hw *hw);
 };

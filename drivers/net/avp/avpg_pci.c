@@ -128,6 +128,15 @@ pci_write32(struct avpg_hw *hw, uint32_t reg, uint32_t value)
 	return 0;
 }
 
+/* All ones tell. */
+static void
+pci_check(struct avpg_hw *hw)
+{
+	uint32_t status;
+
+	pci_read32(hw, AVP_REG_MIGRATION_STATUS, &status);
+}
+
 static void
 on_irq(void *arg)
 {
@@ -237,6 +246,7 @@ static const struct avpg_hw_ops pci_ops = {
 		.intr_enable = pci_intr_enable,
 		.intr_disable = pci_intr_disable,
 		.restore = pci_restore,
+		.check = pci_check,
 		.destroy = pci_destroy,
 };
 

@@ -66,6 +66,7 @@ static const struct counter port_counters[] = {
 		CTRL_COUNTER("ctrl_refused", refused),
 		CTRL_COUNTER("ctrl_timeouts", timeouts),
 		CTRL_COUNTER("ctrl_late_answers", late),
+		CTRL_COUNTER("ctrl_lost_answers", lost),
 		CTRL_COUNTER("ctrl_bad_answers", bad),
 		CTRL_COUNTER("ctrl_fifo_faults", fifo_faults),
 		PORT_COUNTER("detaches", detaches),
