@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "avpg_fake.h"
+#include "guarded_mem.h"
 
 #define PAGE 4096u
 #define CTRL_SIZE PAGE /* slot and control FIFOs */
@@ -237,6 +238,8 @@ thread_main(void *arg)
 	struct avpg_fake *fake = arg;
 	bool owed = false;
 
+	atomic_store(&fake->running, 1);
+
 	while (!atomic_load(&fake->quit)) {
 		enum avpg_fake_mode mode = (enum avpg_fake_mode)atomic_load(&fake->mode);
 		uint64_t va;
@@ -268,10 +271,12 @@ int
 avpg_fake_resume(struct avpg_fake *fake)
 {
 	atomic_store(&fake->quit, false);
+	atomic_store(&fake->running, 0);
 	if (pthread_create(&fake->thread, NULL, thread_main, fake) != 0)
 		return -1;
 	fake->thread_running = true;
-	return 0;
+	/* on a busy machine that alone can take as long as the driver waits for an answer */
+	return avpg_fake_wait(&fake->running, 1) ? 0 : -1;
 }
 
 /*
@@ -440,12 +445,12 @@ info_write(struct avpg_fake *fake)
 static int
 bars_create(struct avpg_fake *fake, uint64_t mem_size)
 {
-	fake->mem = aligned_alloc(PAGE, mem_size);
+	fake->mem = guarded_mem_alloc(mem_size);
 	fake->memmap = calloc(1, sizeof(*fake->memmap));
 	fake->info = calloc(1, sizeof(*fake->info));
+	fake->mem_size = mem_size;
 	if (fake->mem == NULL || fake->memmap == NULL || fake->info == NULL)
 		return -1;
-	memset(fake->mem, 0, mem_size);
 	fake->hw = (struct avpg_hw){
 			.ops = &fake_ops,
 			.mem = fake->mem,
@@ -504,7 +509,7 @@ avpg_fake_destroy(struct avpg_fake *fake)
 	if (fake == NULL)
 		return;
 	avpg_fake_stop(fake);
-	free(fake->mem);
+	guarded_mem_free(fake->mem, fake->mem_size);
 	free(fake->memmap);
 	free(fake->info);
 	free(fake);

@@ -51,7 +51,8 @@ enum avpg_fake_mode {
 struct avpg_fake {
 	struct avpg_hw hw;
 	struct avpg_fake_conf conf;
-	uint8_t *mem;
+	uint8_t *mem; /* BAR 2, guarded_mem_alloc() */
+	size_t mem_size;
 	struct avp_memmap *memmap;
 	struct avp_device_info *info;
 	struct avp_request *slot;
@@ -73,6 +74,7 @@ struct avpg_fake {
 	/* control, by the thread */
 	pthread_t thread;
 	bool thread_running;
+	atomic_uint running;
 	atomic_bool quit;
 	atomic_int mode;        /* enum avpg_fake_mode */
 	atomic_int result;      /* to answer */

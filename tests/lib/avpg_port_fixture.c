@@ -4,6 +4,7 @@
  * The fixture of avpg_port_fixture.h.
  */
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,10 +26,14 @@ fixture_eal_init(void)
 	static const char *const args[] = {"test", "--no-huge", "--no-pci", "--no-shconf",
 			"--no-telemetry", "-m", "64", "--log-level=lib.eal:error"};
 	char *argv[RTE_DIM(args)];
+	cpu_set_t cpus;
 
 	/* EAL moves the pointers about, and does not write what they point at */
 	memcpy(argv, args, sizeof(argv));
-	return rte_eal_init(RTE_DIM(argv), argv) < 0 ? -1 : 0;
+	/* it ties this thread to one CPU, and with it all threads that a test starts from it */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0 || rte_eal_init(RTE_DIM(argv), argv) < 0)
+		return -1;
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 /* What a bus would have made. */
@@ -75,6 +80,31 @@ fixture_start(struct avpg_fixture *f, uint16_t nb_rx, uint16_t nb_tx)
 	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
 }
 
+/* What only the pool's creation writes. */
+static void
+check_mbuf_header(struct rte_mempool *pool, void *arg, void *obj, unsigned int idx)
+{
+	struct rte_mbuf *m = obj;
+	uint32_t *nb_bad = arg;
+	bool good = m->pool == pool && m->buf_addr == (uint8_t *)obj + sizeof(*m) &&
+			m->buf_len == rte_pktmbuf_data_room_size(pool) && m->priv_size == 0 &&
+			RTE_MBUF_DIRECT(m);
+
+	if (!good)
+		print_message("mbuf %u: overwritten\n", idx);
+	*nb_bad += !good;
+}
+
+void
+fixture_check_pool(const struct avpg_fixture *f)
+{
+	uint32_t nb_bad = 0;
+
+	rte_mempool_obj_iter(f->pool, check_mbuf_header, &nb_bad);
+	assert_int_equal(nb_bad, 0);
+	assert_int_equal(rte_mempool_avail_count(f->pool), FIXTURE_NB_MBUFS);
+}
+
 void
 fixture_destroy(struct avpg_fixture *f)
 {
@@ -83,7 +113,7 @@ fixture_destroy(struct avpg_fixture *f)
 		assert_int_equal(rte_eth_dev_close(f->port_id), 0);
 		assert_true(f->fake->destroyed);
 	}
-	assert_int_equal(rte_mempool_avail_count(f->pool), FIXTURE_NB_MBUFS);
+	fixture_check_pool(f);
 	rte_mempool_free(f->pool);
 	avpg_fake_destroy(f->fake);
 }

@@ -35,7 +35,9 @@ void fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, u
 void fixture_probe(struct avpg_fixture *f);
 /** Configure with so many queues, as f->conf says, set them up, start. */
 void fixture_start(struct avpg_fixture *f, uint16_t nb_rx, uint16_t nb_tx);
-/** Stop and close what there is; every mbuf must be back. */
+/** All mbufs must be back in the pool, and no header of one overwritten by data of another. */
+void fixture_check_pool(const struct avpg_fixture *f);
+/** Stop and close what there is, and check the pool. */
 void fixture_destroy(struct avpg_fixture *f);
 
 /** The value of an xstat. */
