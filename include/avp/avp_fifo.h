@@ -219,6 +219,20 @@ avp_fifo_get_done(struct avp_fifo_end *end, uint32_t n)
 	__atomic_store_n(&end->fifo->read, end->own, __ATOMIC_RELEASE);
 }
 
+/**
+ * Entries that are in the FIFO, as both sides have published it: for onlookers.
+ *
+ * Returns 0..len - 1; which of these, a peer can choose. Context: any thread, changes nothing.
+ */
+static inline uint32_t
+avp_fifo_used(const struct avp_fifo_end *end)
+{
+	uint32_t write = __atomic_load_n(&end->fifo->write, __ATOMIC_RELAXED);
+	uint32_t read = __atomic_load_n(&end->fifo->read, __ATOMIC_RELAXED);
+
+	return (write - read) & (end->len - 1);
+}
+
 #ifdef __cplusplus
 }
 #endif

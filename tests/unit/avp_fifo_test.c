@@ -283,6 +283,26 @@ open_refuses_what_makes_no_sense(void **state)
 
 /* Any indices at all: what is announced is always within the FIFO, and adds up. */
 static void
+onlookers_see_what_is_published_and_change_nothing(void **state)
+{
+	struct pair *p = *state;
+	struct avp_fifo_end before;
+	uint64_t next = FIRST_LABEL;
+
+	assert_int_equal(avp_fifo_used(&p->cons), 0);
+	put(p, 5, &next);
+	avp_fifo_set(&p->prod, 0, next); /* written, not published */
+	before = p->cons;
+	assert_int_equal(avp_fifo_used(&p->cons), 5);
+	assert_int_equal(avp_fifo_used(&p->prod), 5);
+	assert_memory_equal(&before, &p->cons, sizeof(before));
+	/* whatever a peer writes, it is a number of entries that the FIFO can have */
+	p->fifo->write = UINT32_MAX;
+	p->fifo->len = 1u << 20;
+	assert_true(avp_fifo_used(&p->cons) < LEN);
+}
+
+static void
 random_peer_indices_never_exceed_the_fifo(void **state)
 {
 	struct pair *p = *state;
@@ -496,6 +516,9 @@ main(void)
 					open_takes_up_a_fifo_in_use, setup, teardown),
 			cmocka_unit_test_setup_teardown(
 					open_refuses_what_makes_no_sense, setup, teardown),
+			cmocka_unit_test_setup_teardown(
+					onlookers_see_what_is_published_and_change_nothing, setup,
+					teardown),
 			cmocka_unit_test_setup_teardown(
 					random_peer_indices_never_exceed_the_fifo, setup, teardown),
 			cmocka_unit_test(we_get_what_we_put),
