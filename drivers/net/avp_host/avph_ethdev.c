@@ -293,6 +293,7 @@ avph_txq_info_get(struct rte_eth_dev *dev, uint16_t id, struct rte_eth_txq_info 
 {
 	RTE_SET_USED(id);
 	info->nb_desc = (uint16_t)dev_port(dev)->layout.ring_len;
+	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
 }
 
 static int
