@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * A port of the guest driver on a simulated device, for unit tests: EAL without huge pages or PCI,
- * an ethdev, a mempool. Failures end the test (cmocka assertions).
+ * A port of the guest driver on a simulated device, for unit and port tests: EAL without huge pages
+ * or PCI, an ethdev, a mempool. Failures end the test (cmocka assertions).
  */
 
 #ifndef AVPG_PORT_FIXTURE_H

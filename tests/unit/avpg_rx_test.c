@@ -326,19 +326,19 @@ every_fifo_of_a_queue_is_served(void **state)
 			assert_int_equal(avpg_fake_count(&f->fake->free[i]), 2);
 		rte_eth_dev_stop(f->port_id);
 	}
-	/* one that always has a burst's worth does not starve the others */
+	/* one that always has a burst's worth leaves room for the others, in every burst */
 	fixture_start(f, 1, 1);
 	for (uint32_t i = 0; i < 7; i++)
 		for (uint32_t k = 0; k < 32; k++)
 			fixture_host_send(f, i, 0, 100, 2048);
-	for (uint32_t i = 0; i < 7; i++) {
+	for (uint32_t n = 1; n <= 7; n++) {
 		assert_int_equal(receive(f, 0, pkts, 32), 32);
 		rte_pktmbuf_free_bulk(pkts, 32);
 		for (uint32_t k = avpg_fake_queued(&f->fake->rx[0]); k < 32; k++)
 			fixture_host_send(f, 0, 0, 100, 2048);
+		for (uint32_t i = 0; i < 7; i++)
+			assert_in_range(avpg_fake_count(&f->fake->free[i]), 4 * n, 5 * n);
 	}
-	for (uint32_t i = 0; i < 7; i++)
-		assert_int_equal(avpg_fake_count(&f->fake->free[i]), 32);
 }
 
 static void

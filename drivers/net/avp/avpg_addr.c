@@ -82,6 +82,17 @@ pa_to_range(const struct avpg_hw *hw, uint32_t nb_maps, uint64_t pa)
 	return none;
 }
 
+/* As the device has made the first; until it has made one, as much as there is memory for. */
+static uint32_t
+fifo_set_len(const struct avpg_fifo_set *set)
+{
+	struct avp_fifo_end end;
+
+	if (avp_fifo_end_open(&end, set->fifo[0], true, set->max_len) == 0)
+		return end.len;
+	return UINT32_C(1) << (31 - __builtin_clz(set->max_len));
+}
+
 /* One kind of FIFO, all @nb of them; @stride bytes apart, 0 when there is but one. */
 static int
 fifo_set_load(struct avpg_fifo_set *set, const struct avpg_hw *hw, uint32_t nb_maps, uint64_t pa,
@@ -105,6 +116,7 @@ fifo_set_load(struct avpg_fifo_set *set, const struct avpg_hw *hw, uint32_t nb_m
 		set->fifo[i] = (struct avp_fifo *)((uint8_t *)hw->mem + range.off +
 				(uint64_t)stride * i);
 	set->max_len = (uint32_t)((each - sizeof(struct avp_fifo)) / sizeof(uint64_t));
+	set->len = fifo_set_len(set);
 	return 0;
 }
 

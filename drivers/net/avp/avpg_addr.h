@@ -85,6 +85,7 @@ avpg_desc_at(const struct avpg_mem *mem, uint64_t va)
 struct avpg_fifo_set {
 	struct avp_fifo *fifo[AVP_MAX_QUEUES];
 	uint32_t max_len; /* entries for which each has memory */
+	uint32_t len;     /* entries that the first one has; the others should have as many */
 };
 
 /** BARs 4 and 5, checked: all pointers are good for as long as BAR 2 is mapped. */

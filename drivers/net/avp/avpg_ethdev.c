@@ -29,11 +29,8 @@ RTE_INIT(avpg_log_init)
 		avpg_logtype = RTE_LOGTYPE_EAL;
 }
 
-#define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_SCATTER)
-#define TX_OFFLOADS (RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
-
-static const char *
-state_text(enum avpg_state state)
+const char *
+avpg_state_text(enum avpg_state state)
 {
 	switch (state) {
 	case AVPG_ATTACHED:
@@ -48,13 +45,13 @@ state_text(enum avpg_state state)
 	return "?";
 }
 
-/* Begin an operation that talks to the device. 0, or -errno and nothing to undo. */
-static int
-ctl_begin(struct avpg_port *port, const char *what)
+int
+avpg_ctl_begin(struct avpg_port *port, const char *what)
 {
 	enum avpg_state state;
 
 	if (pthread_mutex_trylock(&port->ctl_lock) != 0) {
+		atomic_fetch_add(&port->ops_busy, 1);
 		AVPG_LOG(WARNING, "%s: %s: busy with a detach or attach, try again", port->name,
 				what);
 		return -EBUSY;
@@ -63,12 +60,13 @@ ctl_begin(struct avpg_port *port, const char *what)
 	if (state == AVPG_ATTACHED)
 		return 0;
 	pthread_mutex_unlock(&port->ctl_lock);
-	AVPG_LOG(WARNING, "%s: %s: refused: %s", port->name, what, state_text(state));
+	atomic_fetch_add(&port->ops_no_device, 1);
+	AVPG_LOG(WARNING, "%s: %s: refused: %s", port->name, what, avpg_state_text(state));
 	return state == AVPG_GONE ? -ENODEV : -EBUSY;
 }
 
-static void
-ctl_end(struct avpg_port *port)
+void
+avpg_ctl_end(struct avpg_port *port)
 {
 	pthread_mutex_unlock(&port->ctl_lock);
 }
@@ -114,16 +112,24 @@ tell_mtu(struct avpg_port *port)
 				avpg_ctrl_error(ret));
 }
 
+/* What to accept of the device's features, by the offloads that the application wants. */
+static uint32_t
+features_wanted(const struct avpg_port *port)
+{
+	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
+
+	return (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0
+			? port->info.features & AVP_FEATURE_VLAN
+			: 0;
+}
+
 int
 avpg_port_configure(struct avpg_port *port)
 {
-	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
 	struct avp_config config;
 	int ret;
 
-	port->features = 0;
-	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
-		port->features |= port->info.features & AVP_FEATURE_VLAN;
+	port->features = features_wanted(port);
 	port->nb_rx_fifos = (uint8_t)RTE_MAX(port->nb_rx_queues, port->info.min_rx_queues);
 	port->nb_tx_fifos = (uint8_t)RTE_MAX(port->nb_tx_queues, port->info.min_tx_queues);
 	config = (struct avp_config){
@@ -150,7 +156,7 @@ static int
 avpg_dev_configure(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = ctl_begin(port, "configure");
+	int ret = avpg_ctl_begin(port, "configure");
 
 	if (ret != 0)
 		return ret;
@@ -159,7 +165,7 @@ avpg_dev_configure(struct rte_eth_dev *dev)
 	port->nb_tx_queues = (uint8_t)dev->data->nb_tx_queues;
 	ret = avpg_port_configure(port);
 	port->configured = ret == 0;
-	ctl_end(port);
+	avpg_ctl_end(port);
 	return ret;
 }
 
@@ -182,15 +188,6 @@ queues_check(const struct avpg_port *port)
 	return 0;
 }
 
-static void
-queue_states_set(struct rte_eth_dev_data *data, uint8_t state)
-{
-	for (uint16_t i = 0; i < data->nb_rx_queues; i++)
-		data->rx_queue_state[i] = state;
-	for (uint16_t i = 0; i < data->nb_tx_queues; i++)
-		data->tx_queue_state[i] = state;
-}
-
 /* Interface up, and bursts in. Gates are closed. */
 static int
 link_on(struct avpg_port *port)
@@ -208,38 +205,48 @@ link_on(struct avpg_port *port)
 	return 0;
 }
 
-/* Bursts out, and interface down. What the device says to it changes nothing for us. */
-static void
+/*
+ * Bursts out, and interface down. What the device says to it changes nothing for us. Where a burst
+ * does not end nothing is done: what it uses must not be taken from it.
+ */
+static int
 link_off(struct avpg_port *port)
 {
-	int ret;
+	int ret = avpg_queues_close(port);
 
-	avpg_queues_close(port);
-	if (avpg_port_state(port) != AVPG_ATTACHED)
-		return;
+	if (ret != 0) {
+		avpg_queues_reopen(port);
+		return ret;
+	}
+	if (!avpg_port_wants_link(port) || avpg_port_state(port) != AVPG_ATTACHED)
+		return 0;
 	ret = avpg_ctrl_set_link(&port->ctrl, false);
 	if (ret != 0)
 		AVPG_LOG(WARNING, "%s: link down: %s", port->name, avpg_ctrl_error(ret));
+	return 0;
 }
 
 static int
 avpg_dev_start(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = ctl_begin(port, "start");
+	int ret = avpg_ctl_begin(port, "start");
 
 	if (ret != 0)
 		return ret;
 	ret = port->configured ? queues_check(port) : -EINVAL;
-	if (ret == 0)
+	if (ret == 0) {
+		avpg_queues_note_start(port);
 		ret = link_on(port);
+	}
 	if (ret == 0) {
 		port->started = true;
 		port->link_off = false;
-		queue_states_set(dev->data, RTE_ETH_QUEUE_STATE_STARTED);
 		avpg_port_link_refresh(port);
+	} else {
+		avpg_queues_note_stop(port);
 	}
-	ctl_end(port);
+	avpg_ctl_end(port);
 	return ret;
 }
 
@@ -248,21 +255,24 @@ avpg_dev_stop(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
 
+	int ret;
+
 	pthread_mutex_lock(&port->ctl_lock);
-	if (avpg_port_wants_link(port))
-		link_off(port);
-	port->started = false;
-	queue_states_set(dev->data, RTE_ETH_QUEUE_STATE_STOPPED);
-	avpg_port_link_refresh(port);
+	ret = link_off(port);
+	if (ret == 0) {
+		port->started = false;
+		avpg_queues_note_stop(port);
+		avpg_port_link_refresh(port);
+	}
 	pthread_mutex_unlock(&port->ctl_lock);
-	return 0;
+	return ret;
 }
 
 static int
 avpg_dev_set_link_up(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = ctl_begin(port, "link up");
+	int ret = avpg_ctl_begin(port, "link up");
 
 	if (ret != 0)
 		return ret;
@@ -273,7 +283,7 @@ avpg_dev_set_link_up(struct rte_eth_dev *dev)
 	if (ret == 0)
 		port->link_off = false;
 	avpg_port_link_refresh(port);
-	ctl_end(port);
+	avpg_ctl_end(port);
 	return ret;
 }
 
@@ -281,33 +291,48 @@ static int
 avpg_dev_set_link_down(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = ctl_begin(port, "link down");
+	int ret = avpg_ctl_begin(port, "link down");
 
 	if (ret != 0)
 		return ret;
-	if (avpg_port_wants_link(port))
-		link_off(port);
-	port->link_off = port->started;
+	ret = link_off(port);
+	if (ret == 0)
+		port->link_off = port->started;
 	avpg_port_link_refresh(port);
-	ctl_end(port);
-	return 0;
+	avpg_ctl_end(port);
+	return ret;
+}
+
+/* A burst is under way and does not end: leave it all that it may touch, for good. */
+static int
+close_in_use(struct avpg_port *port, int error)
+{
+	AVPG_LOG(ERR, "%s: close: a burst is still under way: its queues and BAR 2 stay",
+			port->name);
+	port->hw->keep_mem = true;
+	port->hw->ops->destroy(port->hw);
+	port->hw = NULL;
+	port->dev->data->dev_private = NULL; /* ethdev would free it */
+	return error;
 }
 
 static int
 avpg_dev_close(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret;
+	int busy, ret;
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
 	avpg_migrate_stop(port);
-	avpg_queues_close(port);
+	busy = avpg_queues_close(port);
 	if (avpg_port_state(port) == AVPG_ATTACHED) {
 		ret = avpg_ctrl_shutdown(&port->ctrl);
 		if (ret != 0)
 			AVPG_LOG(WARNING, "%s: shut down: %s", port->name, avpg_ctrl_error(ret));
 	}
+	if (busy != 0)
+		return close_in_use(port, busy);
 	for (uint16_t i = 0; i < AVP_MAX_QUEUES; i++) {
 		if (port->rxqs[i] != NULL)
 			avpg_rx_queue_release(dev, i);
@@ -334,45 +359,6 @@ avpg_dev_is_removed(struct rte_eth_dev *dev)
 	return avpg_port_state(port) == AVPG_GONE;
 }
 
-/* The least of what the device has and what the user wants. */
-static uint16_t
-queue_limit(const struct avpg_port *port, uint8_t device_max)
-{
-	uint32_t wanted = port->hw->max_queues;
-
-	return (uint16_t)(wanted == 0 ? device_max : RTE_MIN(wanted, (uint32_t)device_max));
-}
-
-static int
-avpg_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
-{
-	struct avpg_port *port = dev->data->dev_private;
-	struct rte_eth_desc_lim lim = {.nb_min = 1, .nb_max = UINT16_MAX, .nb_align = 1};
-
-	/* not under ctl_lock: of the fields read here an attach changes none to one that is wrong
-	 */
-	info->max_rx_queues = queue_limit(port, port->info.max_rx_queues);
-	info->max_tx_queues = queue_limit(port, port->info.max_tx_queues);
-	info->max_mac_addrs = 1;
-	info->min_rx_bufsize = AVPG_MIN_MBUF_ROOM;
-	info->max_rx_pktlen = port->info.max_rx_size;
-	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = (uint16_t)RTE_MIN(
-			port->info.max_rx_size - RTE_ETHER_HDR_LEN, (uint32_t)AVPG_MAX_MTU);
-	info->rx_offload_capa = RX_OFFLOADS;
-	info->tx_offload_capa = TX_OFFLOADS;
-	/* a FIFO's length is the host's choice; any number of descriptors is taken for it */
-	info->rx_desc_lim = lim;
-	info->tx_desc_lim = lim;
-	info->tx_desc_lim.nb_seg_max = UINT16_MAX;
-	info->tx_desc_lim.nb_mtu_seg_max = UINT16_MAX;
-	info->default_rxportconf.burst_size = AVPG_BURST;
-	info->default_txportconf.burst_size = AVPG_BURST;
-	info->default_rxportconf.nb_queues = 1;
-	info->default_txportconf.nb_queues = 1;
-	return 0;
-}
-
 static int
 avpg_link_update(struct rte_eth_dev *dev, int wait_to_complete __rte_unused)
 {
@@ -380,35 +366,10 @@ avpg_link_update(struct rte_eth_dev *dev, int wait_to_complete __rte_unused)
 }
 
 static int
-avpg_promiscuous_enable(struct rte_eth_dev *dev)
-{
-	struct avpg_port *port = dev->data->dev_private;
-
-	atomic_store_explicit(&port->promiscuous, true, memory_order_relaxed);
-	return 0;
-}
-
-static int
-avpg_promiscuous_disable(struct rte_eth_dev *dev)
-{
-	struct avpg_port *port = dev->data->dev_private;
-
-	atomic_store_explicit(&port->promiscuous, false, memory_order_relaxed);
-	return 0;
-}
-
-/* Packets to any group are received at all times, as every AVP driver does. */
-static int
-avpg_allmulticast_set(struct rte_eth_dev *dev __rte_unused)
-{
-	return 0;
-}
-
-static int
 avpg_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = ctl_begin(port, "set mtu");
+	int ret = avpg_ctl_begin(port, "set mtu");
 
 	if (ret != 0)
 		return ret;
@@ -418,52 +379,60 @@ avpg_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 		AVPG_LOG(ERR, "%s: mtu %u: %s", port->name, mtu, avpg_ctrl_error(ret));
 	else if (port->configured)
 		port->told_mtu = mtu;
-	ctl_end(port);
+	avpg_ctl_end(port);
 	return ret;
 }
 
+/* Take up the offloads as they now are. A device that strips learns of it as a new configuration:
+ * what the FIFOs hold is lost. Any other need not know. */
 static int
-avpg_mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac)
+strip_set(struct avpg_port *port)
 {
-	struct avpg_port *port = dev->data->dev_private;
+	uint32_t features = port->features;
+	int ret;
 
-	if (rte_is_same_ether_addr(mac, &dev->data->mac_addrs[0]))
+	if (!port->configured || features_wanted(port) == features) {
+		avpg_queues_set_strip(port);
 		return 0;
-	AVPG_LOG(ERR, "%s: MAC address: the device's, it cannot be changed", port->name);
-	return -ENOTSUP;
+	}
+	ret = avpg_port_configure(port);
+	/* the FIFOs are new ones */
+	return ret == 0 && avpg_port_wants_link(port) ? avpg_queues_reload(port) : ret;
+}
+
+/* The device has refused: back to what was, as ethdev does too. */
+static void
+strip_set_back(struct avpg_port *port)
+{
+	port->dev->data->dev_conf.rxmode.offloads ^= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	if (strip_set(port) == 0)
+		return;
+	AVPG_LOG(ERR, "%s: VLAN offload: neither set nor set back: link down, stop and start again",
+			port->name);
+	port->link_off = port->started;
 }
 
 static int
 avpg_vlan_offload_set(struct rte_eth_dev *dev, int mask)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	bool up;
 	int ret;
 
 	if ((mask & RTE_ETH_VLAN_STRIP_MASK) == 0)
 		return 0;
-	ret = ctl_begin(port, "VLAN offload");
+	ret = avpg_ctl_begin(port, "VLAN offload");
 	if (ret != 0)
 		return ret;
-	up = avpg_port_wants_link(port);
-	/* the device learns it as a new configuration: what the FIFOs hold is lost */
 	ret = avpg_queues_close(port);
-	if (ret == 0 && port->configured)
-		ret = avpg_port_configure(port);
-	if (ret == 0 && up)
-		ret = avpg_queues_reload(port);
-	if (ret == 0 && up)
-		avpg_queues_open(port);
-	ctl_end(port);
+	if (ret == 0) {
+		ret = strip_set(port);
+		if (ret != 0)
+			strip_set_back(port);
+	}
+	avpg_queues_reopen(port);
+	avpg_port_link_refresh(port);
+	avpg_ctl_end(port);
 	return ret;
-}
-
-static int
-avpg_burst_mode_get(struct rte_eth_dev *dev __rte_unused, uint16_t queue_id __rte_unused,
-		struct rte_eth_burst_mode *mode)
-{
-	snprintf(mode->info, sizeof(mode->info), "by copy");
-	return 0;
 }
 
 static const struct eth_dev_ops avpg_ops = {
@@ -478,8 +447,9 @@ static const struct eth_dev_ops avpg_ops = {
 		.link_update = avpg_link_update,
 		.promiscuous_enable = avpg_promiscuous_enable,
 		.promiscuous_disable = avpg_promiscuous_disable,
-		.allmulticast_enable = avpg_allmulticast_set,
-		.allmulticast_disable = avpg_allmulticast_set,
+		.allmulticast_enable = avpg_allmulticast_enable,
+		.allmulticast_disable = avpg_allmulticast_disable,
+		.set_mc_addr_list = avpg_mc_addr_list_set,
 		.mtu_set = avpg_mtu_set,
 		.mac_addr_set = avpg_mac_addr_set,
 		.vlan_offload_set = avpg_vlan_offload_set,
@@ -487,6 +457,14 @@ static const struct eth_dev_ops avpg_ops = {
 		.rx_queue_release = avpg_rx_queue_release,
 		.tx_queue_setup = avpg_tx_queue_setup,
 		.tx_queue_release = avpg_tx_queue_release,
+		.rx_queue_start = avpg_rx_queue_start,
+		.rx_queue_stop = avpg_rx_queue_stop,
+		.tx_queue_start = avpg_tx_queue_start,
+		.tx_queue_stop = avpg_tx_queue_stop,
+		.tx_done_cleanup = avpg_tx_done_cleanup,
+		.fw_version_get = avpg_fw_version_get,
+		.get_monitor_addr = avpg_get_monitor_addr,
+		.eth_dev_priv_dump = avpg_priv_dump,
 		.rxq_info_get = avpg_rxq_info_get,
 		.txq_info_get = avpg_txq_info_get,
 		.rx_burst_mode_get = avpg_burst_mode_get,
@@ -495,7 +473,7 @@ static const struct eth_dev_ops avpg_ops = {
 		.stats_reset = avpg_stats_reset,
 		.xstats_get = avpg_xstats_get,
 		.xstats_get_names = avpg_xstats_get_names,
-		.xstats_reset = avpg_stats_reset,
+		.xstats_reset = avpg_xstats_reset,
 };
 
 /* A device that is being moved is not to be touched; whoever probes it may try again later. */
@@ -522,7 +500,11 @@ port_init(struct avpg_port *port, struct rte_eth_dev *dev, struct avpg_hw *hw, s
 	port->hw = hw;
 	port->name = dev->data->name;
 	atomic_init(&port->state, AVPG_ATTACHED);
+	port->max_queues = hw->max_queues;
 	atomic_init(&port->promiscuous, false);
+	/* what every AVP driver does, until the application says otherwise */
+	atomic_init(&port->all_groups, true);
+	dev->data->all_multicast = 1;
 	atomic_init(&port->ctrl.cancelled, false);
 	port->ctrl.hw = hw;
 	if (sem_init(&port->wake, 0, 0) != 0)
@@ -577,6 +559,9 @@ avpg_ethdev_init(struct rte_eth_dev *dev, struct avpg_hw *hw, struct avp_err *er
 	dev->dev_ops = &avpg_ops;
 	dev->rx_pkt_burst = avpg_rx_burst;
 	dev->tx_pkt_burst = avpg_tx_burst;
+	dev->rx_queue_count = avpg_rx_queue_count;
+	dev->rx_descriptor_status = avpg_rx_descriptor_status;
+	dev->tx_descriptor_status = avpg_tx_descriptor_status;
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
 			RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	ret = avpg_migrate_start(port, err);

@@ -11,6 +11,7 @@
 #ifndef AVPG_HW_H
 #define AVPG_HW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,8 @@ struct avpg_hw_ops {
 	/** While a control request waits, now and then: is the device still there? If not, the glue
 	 * calls avpg_port_gone(). NULL where the bus tells by itself. */
 	void (*check)(struct avpg_hw *hw);
-	/** The port is closed: let go of the BARs and free @hw. */
+	/** The port is closed: let go of the BARs and free @hw. With keep_mem, BAR 2 stays mapped.
+	 */
 	void (*destroy)(struct avpg_hw *hw);
 };
 
@@ -47,6 +49,7 @@ struct avpg_hw {
 	const void *device;  /* BAR 5; likewise */
 	size_t device_size;  /* bytes */
 	uint32_t max_queues; /* that the user wants at most; 0 = as many as the device has */
+	bool keep_mem;       /* set by the core: a burst that does not end still uses BAR 2 */
 };
 
 #endif /* AVPG_HW_H */

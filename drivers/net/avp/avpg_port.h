@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <ethdev_driver.h>
 #include <rte_common.h>
@@ -46,6 +47,10 @@
 #define AVPG_MIN_MBUF_ROOM 64u
 _Static_assert(AVP_MAX_PKT_SIZE <= AVPG_BURST_MBUFS * AVPG_MIN_MBUF_ROOM,
 		"a packet must fit the mbufs of one burst");
+/** Counters of a port, those of queues apart. */
+#define AVPG_MAX_PORT_COUNTERS 24u
+/** Groups that an application can have listed. */
+#define AVPG_MAX_GROUPS 64u
 /** Bytes of a VLAN tag. */
 #define AVPG_VLAN_SIZE 4u
 
@@ -66,6 +71,7 @@ enum avpg_rx_drop {
 	AVPG_RX_TOO_SHORT,   /* less than an Ethernet header */
 	AVPG_RX_TOO_LONG,    /* more than the device said it would send */
 	AVPG_RX_OTHER_MAC,   /* for another station, and the port is not promiscuous; no error */
+	AVPG_RX_OTHER_GROUP, /* for a group that was not asked for; no error */
 	AVPG_RX_NB_DROPS,
 };
 
@@ -92,6 +98,7 @@ struct avpg_tx_stats {
 	uint64_t bytes;
 	uint64_t no_buffer;   /* times that the alloc FIFO had too few; nothing is lost */
 	uint64_t no_room;     /* times that the tx FIFO was full; nothing is lost */
+	uint64_t closed;      /* times that the port or queue was not to be used; likewise */
 	uint64_t bad_buffer;  /* entries of the alloc FIFO that could not be used */
 	uint64_t fifo_faults; /* the host's index or length was wrong */
 	uint64_t drop[AVPG_TX_NB_DROPS];
@@ -113,11 +120,12 @@ struct avpg_rxq {
 	struct rte_ether_addr mac; /* whose packets it takes */
 	uint16_t port_id;
 	uint16_t queue_id;
-	uint16_t nb_desc;   /* as asked for; the FIFO's length is the host's */
 	uint8_t first_fifo; /* this queue's share of the port's rx FIFOs */
 	uint8_t nb_fifos;
 	uint8_t next_fifo;  /* of the share: where the next burst starts */
 	bool strip_by_copy; /* the device leaves tags in, and the application wants them out */
+	bool deferred;      /* not started with the port */
+	bool stopped;       /* by itself; its gate stays closed when those of the port open */
 	struct avpg_rx_stats stats;
 	struct avpg_rx_fifo fifos[AVP_MAX_QUEUES];
 	struct avpg_rx_stats base; /* stats at the last reset */
@@ -130,10 +138,13 @@ struct avpg_txq {
 	struct avp_fifo_end alloc;
 	struct avpg_port *port;
 	uint32_t max_pkt_size; /* bytes, VLAN tag in the data included */
+	uint32_t spare; /* entries of the tx FIFO left free, so that nb_desc are not exceeded */
 	uint16_t port_id;
 	uint16_t queue_id;
-	uint16_t nb_desc;
+	uint16_t nb_desc;  /* as asked for: packets that may wait for the host */
 	bool vlan_by_desc; /* the device inserts tags */
+	bool deferred;     /* as of a rx queue */
+	bool stopped;
 	struct avpg_tx_stats stats;
 	struct avpg_tx_stats base;
 } __rte_cache_aligned;
@@ -165,6 +176,10 @@ struct avpg_port {
 	bool started;    /* likewise */
 	bool link_off;   /* started, but the application has set the link down */
 	atomic_bool promiscuous;
+	atomic_bool all_groups; /* all-multicast; else only those of the list */
+	uint32_t nb_groups;     /* list and number change while gates are closed */
+	struct rte_ether_addr groups[AVPG_MAX_GROUPS];
+	uint32_t max_queues; /* that the user wants at most; 0 = as many as the device has */
 	_Atomic(enum avpg_state) state;
 	/* the port's own thread, see avpg_migrate.c */
 	pthread_t thread;
@@ -176,6 +191,9 @@ struct avpg_port {
 	_Atomic uint64_t detaches;
 	_Atomic uint64_t attaches;
 	_Atomic uint64_t attach_failures;
+	_Atomic uint64_t ops_busy;      /* operations refused during a detach or attach */
+	_Atomic uint64_t ops_no_device; /* and while the device is not there */
+	uint64_t counters_base[AVPG_MAX_PORT_COUNTERS]; /* where avpg_stats.c has reset them to */
 };
 
 static inline enum avpg_state
@@ -212,6 +230,14 @@ avpg_port_wants_link(const struct avpg_port *port)
 	return port->started && !port->link_off;
 }
 
+/** Begin an operation that talks to the device, or changes what bursts use: take ctl_lock. 0, or
+ * -errno, logged and counted, and nothing to undo. @what: names the operation. */
+int avpg_ctl_begin(struct avpg_port *port, const char *what);
+void avpg_ctl_end(struct avpg_port *port);
+
+/** Words for people. */
+const char *avpg_state_text(enum avpg_state state);
+
 /** Set ethdev's link status from the port's state. True: it has changed. */
 bool avpg_port_link_refresh(struct avpg_port *port);
 
@@ -226,8 +252,17 @@ int avpg_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_
 		unsigned int socket_id, const struct rte_eth_txconf *conf);
 void avpg_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id);
 void avpg_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id);
-void avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info);
-void avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info);
+int avpg_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id);
+int avpg_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id);
+int avpg_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id);
+int avpg_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id);
+
+/** The port starts or stops: note which queues do so with it, for ethdev too. */
+void avpg_queues_note_start(struct avpg_port *port);
+void avpg_queues_note_stop(struct avpg_port *port);
+
+/** Which of the rx FIFOs in use a queue has; returns their number. The port must be configured. */
+uint8_t avpg_rxq_share(const struct avpg_port *port, uint16_t queue_id, uint8_t *first);
 
 /**
  * Take up the FIFOs, with indices as they now are, and give each rx queue its share of them. Gates
@@ -235,11 +270,61 @@ void avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_et
  */
 int avpg_queues_reload(struct avpg_port *port);
 
-/** Let bursts in. */
+/** Decide anew who takes tags out of received packets. Gates must be closed. */
+void avpg_queues_set_strip(struct avpg_port *port);
+
+/** Let bursts in, but those of queues that were stopped by themselves. */
 void avpg_queues_open(struct avpg_port *port);
 
-/** Keep bursts out, and wait until none is under way. -ETIMEDOUT when an lcore stays inside one. */
+/** Open the gates that avpg_queues_close() has closed, if the port is in use. */
+void avpg_queues_reopen(struct avpg_port *port);
+
+/** Keep bursts out, and wait until none is under way. -ETIMEDOUT when an lcore stays inside one:
+ * gates are closed all the same. */
 int avpg_queues_close(struct avpg_port *port);
+
+/*
+ * avpg_filter.c: which packets are received
+ */
+
+int avpg_promiscuous_enable(struct rte_eth_dev *dev);
+int avpg_promiscuous_disable(struct rte_eth_dev *dev);
+int avpg_allmulticast_enable(struct rte_eth_dev *dev);
+int avpg_allmulticast_disable(struct rte_eth_dev *dev);
+int avpg_mc_addr_list_set(
+		struct rte_eth_dev *dev, struct rte_ether_addr *groups, uint32_t nb_groups);
+int avpg_mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *mac);
+
+/** Are packets to this group, or to all stations, received? Context: a burst of the port. */
+static inline bool
+avpg_filter_group(const struct avpg_port *port, const struct rte_ether_addr *dst)
+{
+	if (atomic_load_explicit(&((struct avpg_port *)(uintptr_t)port)->all_groups,
+			    memory_order_relaxed) ||
+			rte_is_broadcast_ether_addr(dst))
+		return true;
+	for (uint32_t i = 0; i < port->nb_groups; i++)
+		if (rte_is_same_ether_addr(&port->groups[i], dst))
+			return true;
+	return false;
+}
+
+/*
+ * avpg_info.c: what an application can learn; all but the dump on any thread, at any time
+ */
+
+int avpg_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info);
+int avpg_fw_version_get(struct rte_eth_dev *dev, char *version, size_t size);
+void avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info);
+void avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info);
+int avpg_burst_mode_get(
+		struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode);
+AVP_RX_QUEUE_COUNT_RET avpg_rx_queue_count(void *rxq);
+int avpg_rx_descriptor_status(void *rxq, uint16_t offset);
+int avpg_tx_descriptor_status(void *txq, uint16_t offset);
+int avpg_tx_done_cleanup(void *txq, uint32_t nb_free);
+int avpg_get_monitor_addr(void *rxq, struct rte_power_monitor_cond *cond);
+int avpg_priv_dump(struct rte_eth_dev *dev, FILE *file);
 
 /*
  * avpg_rx.c, avpg_tx.c: the burst functions
@@ -254,6 +339,7 @@ uint16_t avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts);
 
 int avpg_stats_get(AVP_STATS_GET_PARAMS);
 int avpg_stats_reset(struct rte_eth_dev *dev);
+int avpg_xstats_reset(struct rte_eth_dev *dev);
 int avpg_xstats_get_names(
 		struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, unsigned int size);
 int avpg_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int size);

@@ -20,13 +20,15 @@
 
 int
 avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
-		unsigned int socket_id, const struct rte_eth_rxconf *conf __rte_unused,
-		struct rte_mempool *pool)
+		unsigned int socket_id, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
 	struct avpg_port *port = dev->data->dev_private;
 	uint32_t room = rte_pktmbuf_data_room_size(pool);
 	struct avpg_rxq *q;
 
+	if (nb_desc != port->info.rx.len)
+		AVPG_LOG(INFO, "%s: rx queue %u: %u descriptors: the device's FIFOs have %u each",
+				port->name, queue_id, nb_desc, port->info.rx.len);
 	room = room > RTE_PKTMBUF_HEADROOM ? room - RTE_PKTMBUF_HEADROOM : 0;
 	if (room < AVPG_MIN_MBUF_ROOM) {
 		AVPG_LOG(ERR, "%s: rx queue %u: mempool %s: %u data bytes per mbuf: at least %u",
@@ -43,7 +45,7 @@ avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 	q->mbuf_room = room;
 	q->port_id = dev->data->port_id;
 	q->queue_id = queue_id;
-	q->nb_desc = nb_desc;
+	q->deferred = conf->rx_deferred_start != 0;
 	dev->data->rx_queues[queue_id] = q;
 	pthread_mutex_lock(&port->ctl_lock);
 	port->rxqs[queue_id] = q;
@@ -53,7 +55,7 @@ avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 
 int
 avpg_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
-		unsigned int socket_id, const struct rte_eth_txconf *conf __rte_unused)
+		unsigned int socket_id, const struct rte_eth_txconf *conf)
 {
 	struct avpg_port *port = dev->data->dev_private;
 	struct avpg_txq *q;
@@ -67,6 +69,7 @@ avpg_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc
 	q->port_id = dev->data->port_id;
 	q->queue_id = queue_id;
 	q->nb_desc = nb_desc;
+	q->deferred = conf->tx_deferred_start != 0;
 	dev->data->tx_queues[queue_id] = q;
 	pthread_mutex_lock(&port->ctl_lock);
 	port->txqs[queue_id] = q;
@@ -98,42 +101,6 @@ avpg_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 	dev->data->tx_queues[queue_id] = NULL;
 }
 
-/* Entries that the queue's FIFOs have, or what was asked for while that is not known. */
-static uint16_t
-desc_count(uint32_t fifo_len, uint16_t asked)
-{
-	if (fifo_len == 0)
-		return asked;
-	return fifo_len > UINT16_MAX ? UINT16_MAX : (uint16_t)fifo_len;
-}
-
-void
-avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info)
-{
-	struct avpg_port *port = dev->data->dev_private;
-	const struct avpg_rxq *q = port->rxqs[queue_id];
-
-	if (q == NULL)
-		return;
-	info->mp = q->pool;
-	info->conf.offloads = dev->data->dev_conf.rxmode.offloads;
-	info->scattered_rx = port->info.max_rx_size > q->mbuf_room;
-	info->rx_buf_size = (uint16_t)RTE_MIN(q->mbuf_room, (uint32_t)UINT16_MAX);
-	info->nb_desc = desc_count(q->fifos[0].rx.len, q->nb_desc);
-}
-
-void
-avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info)
-{
-	const struct avpg_port *port = dev->data->dev_private;
-	const struct avpg_txq *q = port->txqs[queue_id];
-
-	if (q == NULL)
-		return;
-	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
-	info->nb_desc = desc_count(q->tx.len, q->nb_desc);
-}
-
 static int
 fifo_open(const struct avpg_port *port, struct avp_fifo_end *end, const struct avpg_fifo_set *set,
 		uint32_t i, bool producer, const char *what)
@@ -146,20 +113,33 @@ fifo_open(const struct avpg_port *port, struct avp_fifo_end *end, const struct a
 	return ret;
 }
 
-static int
-rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
+uint8_t
+avpg_rxq_share(const struct avpg_port *port, uint16_t queue_id, uint8_t *first)
 {
 	uint32_t nb_queues = port->nb_rx_queues;
 	uint32_t nb_fifos = port->nb_rx_fifos;
+
+	*first = (uint8_t)(queue_id * nb_fifos / nb_queues);
+	return (uint8_t)((queue_id + 1) * nb_fifos / nb_queues - *first);
+}
+
+static void
+rxq_set_strip(const struct avpg_port *port, struct avpg_rxq *q)
+{
 	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
 
+	q->strip_by_copy = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0 &&
+			(port->features & AVP_FEATURE_VLAN) == 0;
+}
+
+static int
+rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
+{
 	q->mem = port->info.mem;
 	q->max_rx_size = port->info.max_rx_size;
 	memcpy(&q->mac, port->info.mac, sizeof(q->mac));
-	q->strip_by_copy = (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0 &&
-			(port->features & AVP_FEATURE_VLAN) == 0;
-	q->first_fifo = (uint8_t)(q->queue_id * nb_fifos / nb_queues);
-	q->nb_fifos = (uint8_t)((q->queue_id + 1) * nb_fifos / nb_queues - q->first_fifo);
+	rxq_set_strip(port, q);
+	q->nb_fifos = avpg_rxq_share(port, q->queue_id, &q->first_fifo);
 	q->next_fifo = 0;
 	if (port->info.max_rx_size > q->mbuf_room)
 		port->dev->data->scattered_rx = 1;
@@ -188,6 +168,7 @@ txq_reload(struct avpg_port *port, struct avpg_txq *q)
 	ret = fifo_open(port, &q->tx, &port->info.tx, q->queue_id, true, "tx");
 	if (ret != 0)
 		return ret;
+	q->spare = q->nb_desc < q->tx.len - 1 ? q->tx.len - 1 - q->nb_desc : 0;
 	return fifo_open(port, &q->alloc, &port->info.alloc, q->queue_id, false, "alloc");
 }
 
@@ -206,6 +187,14 @@ avpg_queues_reload(struct avpg_port *port)
 	return ret;
 }
 
+void
+avpg_queues_set_strip(struct avpg_port *port)
+{
+	for (uint32_t i = 0; i < port->nb_rx_queues; i++)
+		if (port->rxqs[i] != NULL)
+			rxq_set_strip(port, port->rxqs[i]);
+}
+
 /* All queues there may be, of both kinds. */
 #define NB_GATES (2 * AVP_MAX_QUEUES)
 
@@ -222,12 +211,19 @@ gate_at(const struct avpg_port *port, uint32_t i)
 void
 avpg_queues_open(struct avpg_port *port)
 {
-	for (uint32_t i = 0; i < NB_GATES; i++) {
-		struct avp_gate *gate = gate_at(port, i);
-
-		if (gate != NULL)
-			avp_gate_open(gate);
+	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++) {
+		if (port->rxqs[i] != NULL && !port->rxqs[i]->stopped)
+			avp_gate_open(&port->rxqs[i]->gate);
+		if (port->txqs[i] != NULL && !port->txqs[i]->stopped)
+			avp_gate_open(&port->txqs[i]->gate);
 	}
+}
+
+void
+avpg_queues_reopen(struct avpg_port *port)
+{
+	if (avpg_port_wants_link(port) && avpg_port_state(port) == AVPG_ATTACHED)
+		avpg_queues_open(port);
 }
 
 int
@@ -243,4 +239,100 @@ avpg_queues_close(struct avpg_port *port)
 		AVPG_LOG(WARNING, "%s: a burst is still under way after %u ms", port->name,
 				CLOSE_LIMIT_MS);
 	return ret;
+}
+
+/*
+ * Queues one at a time. The device is not told: what it has for a stopped queue waits in the FIFO.
+ */
+
+/* What ethdev calls the state of a queue. */
+static uint8_t
+state_of(bool stopped)
+{
+	return stopped ? RTE_ETH_QUEUE_STATE_STOPPED : RTE_ETH_QUEUE_STATE_STARTED;
+}
+
+void
+avpg_queues_note_start(struct avpg_port *port)
+{
+	struct rte_eth_dev_data *data = port->dev->data;
+
+	for (uint32_t i = 0; i < port->nb_rx_queues; i++) {
+		port->rxqs[i]->stopped = port->rxqs[i]->deferred;
+		data->rx_queue_state[i] = state_of(port->rxqs[i]->stopped);
+	}
+	for (uint32_t i = 0; i < port->nb_tx_queues; i++) {
+		port->txqs[i]->stopped = port->txqs[i]->deferred;
+		data->tx_queue_state[i] = state_of(port->txqs[i]->stopped);
+	}
+}
+
+void
+avpg_queues_note_stop(struct avpg_port *port)
+{
+	struct rte_eth_dev_data *data = port->dev->data;
+
+	for (uint32_t i = 0; i < data->nb_rx_queues; i++)
+		data->rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	for (uint32_t i = 0; i < data->nb_tx_queues; i++)
+		data->tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+}
+
+/* Open or close one gate; @stopped and @state are the queue's. */
+static int
+queue_set(struct avpg_port *port, struct avp_gate *gate, bool *stopped, uint8_t *state, bool stop)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&port->ctl_lock);
+	if (stop)
+		ret = avp_gate_shut(&gate, 1, CLOSE_LIMIT_MS);
+	if (ret == 0) {
+		*stopped = stop;
+		*state = state_of(stop);
+	}
+	/* an attach or a link that comes up opens it later */
+	if (!*stopped && avpg_port_wants_link(port) && avpg_port_state(port) == AVPG_ATTACHED)
+		avp_gate_open(gate);
+	pthread_mutex_unlock(&port->ctl_lock);
+	if (ret != 0)
+		AVPG_LOG(ERR, "%s: queue not stopped: a burst is still under way after %u ms",
+				port->name, CLOSE_LIMIT_MS);
+	return ret;
+}
+
+int
+avpg_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct avpg_rxq *q = dev->data->rx_queues[queue_id];
+
+	return queue_set(q->port, &q->gate, &q->stopped, &dev->data->rx_queue_state[queue_id],
+			false);
+}
+
+int
+avpg_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct avpg_rxq *q = dev->data->rx_queues[queue_id];
+
+	return queue_set(
+			q->port, &q->gate, &q->stopped, &dev->data->rx_queue_state[queue_id], true);
+}
+
+int
+avpg_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct avpg_txq *q = dev->data->tx_queues[queue_id];
+
+	return queue_set(q->port, &q->gate, &q->stopped, &dev->data->tx_queue_state[queue_id],
+			false);
+}
+
+int
+avpg_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct avpg_txq *q = dev->data->tx_queues[queue_id];
+
+	return queue_set(
+			q->port, &q->gate, &q->stopped, &dev->data->tx_queue_state[queue_id], true);
 }

@@ -4,12 +4,13 @@
  * Receive by copy: packets of the queue's rx FIFOs into mbufs, buffers back on the free FIFOs.
  *
  * How it works
- * A burst serves all FIFOs of the queue, each time beginning with the next one. From one FIFO it
- * looks at up to AVPG_BURST packets in four passes: prefetch the descriptors; fetch and check them
- * (rx_pkt_fetch), prefetch the data; drop what is not for this station, and allocate mbufs for the
- * rest; copy. Only then are the entries taken from the rx FIFO and the buffers given back: when
- * mbufs run out, packets stay where they are. There is always room on the free FIFO, because no
- * more packets are looked at than it has room for.
+ * A burst serves all FIFOs of the queue, each time beginning with the next one, and gives each its
+ * share of the burst before any gets more. From one FIFO it looks at up to AVPG_BURST packets in
+ * four passes: prefetch the descriptors; fetch and check them (rx_pkt_fetch), prefetch the data;
+ * drop what is not for this station, and allocate mbufs for the rest; copy. Only then are the
+ * entries taken from the rx FIFO and the buffers given back: when mbufs run out, packets stay where
+ * they are. There is always room on the free FIFO, because no more packets are looked at than it
+ * has room for.
  *
  * The host may change descriptors and data at any time. What matters for memory safety is fetched
  * once, in rx_pkt_fetch(), and used from the copy.
@@ -112,17 +113,19 @@ rx_pkt_fetch(const struct avpg_rxq *q, struct rx_pkt *pkt)
 		rte_prefetch0(pkt->seg[0]);
 }
 
-/* Is it for us? The device knows nothing of addresses: own, broadcast, any group. */
-static inline bool
-rx_mac_accept(const struct avpg_rxq *q, const struct rx_pkt *pkt)
+/* Is it for us? The device knows nothing of addresses. */
+static inline enum avpg_rx_drop
+rx_filter(const struct avpg_rxq *q, const struct rx_pkt *pkt)
 {
 	struct rte_ether_addr dst;
 
 	/* with 14 bytes at least, a first segment of less than 6 is odd, not impossible */
 	if (unlikely(pkt->seg_len[0] < sizeof(dst)))
-		return true;
+		return AVPG_RX_OK;
 	memcpy(&dst, pkt->seg[0], sizeof(dst));
-	return rte_is_multicast_ether_addr(&dst) || rte_is_same_ether_addr(&dst, &q->mac);
+	if (likely(!rte_is_multicast_ether_addr(&dst)))
+		return rte_is_same_ether_addr(&dst, &q->mac) ? AVPG_RX_OK : AVPG_RX_OTHER_MAC;
+	return avpg_filter_group(q->port, &dst) ? AVPG_RX_OK : AVPG_RX_OTHER_GROUP;
 }
 
 /* How many mbufs the packet takes. Sizes are such that this is a short loop, or none. */
@@ -237,8 +240,8 @@ rx_look(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkts
 	for (i = 0; i < nb; i++)
 		rx_pkt_fetch(q, &pkts[i]);
 	for (i = 0; i < nb; i++) {
-		if (likely(pkts[i].drop == AVPG_RX_OK) && !all && !rx_mac_accept(q, &pkts[i]))
-			pkts[i].drop = AVPG_RX_OTHER_MAC;
+		if (likely(pkts[i].drop == AVPG_RX_OK) && !all)
+			pkts[i].drop = (uint8_t)rx_filter(q, &pkts[i]);
 		pkts[i].nb_mbufs =
 				likely(pkts[i].drop == AVPG_RX_OK) ? rx_nb_mbufs(q, &pkts[i]) : 0;
 	}
@@ -302,8 +305,9 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct avpg_rxq *q = rxq;
 	/* bounded: a host that sends faster than we drop must not keep us here */
-	uint32_t visits = q->nb_fifos + nb_pkts / AVPG_BURST;
-	uint8_t idle = 0; /* FIFOs in a row that had nothing */
+	uint32_t visits = 2u * q->nb_fifos + nb_pkts / AVPG_BURST;
+	uint8_t unseen = q->nb_fifos; /* FIFOs that have not had their turn in this call */
+	uint8_t idle = 0;             /* FIFOs in a row that had nothing */
 	uint16_t nb = 0;
 	uint8_t fifo;
 
@@ -311,9 +315,15 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	fifo = q->next_fifo;
 	for (; nb < nb_pkts && idle < q->nb_fifos && visits > 0; visits--) {
-		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
+		uint16_t want = (uint16_t)(nb_pkts - nb);
 		uint16_t taken;
 
+		/* leave room for those that come after it; what is left over is for all */
+		if (unseen > 1)
+			want = (uint16_t)((want + unseen - 1) / unseen);
+		if (unseen > 0)
+			unseen--;
+		want = RTE_MIN(want, (uint16_t)AVPG_BURST);
 		nb += rx_fifo_burst(q, &q->fifos[fifo], pkts + nb, want, &taken);
 		idle = taken == 0 ? idle + 1 : 0;
 		fifo = fifo + 1 < q->nb_fifos ? fifo + 1 : 0;

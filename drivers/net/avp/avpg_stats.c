@@ -48,11 +48,13 @@ static const struct counter rx_counters[] = {
 		RX_COUNTER("drop_too_short", drop[AVPG_RX_TOO_SHORT]),
 		RX_COUNTER("drop_too_long", drop[AVPG_RX_TOO_LONG]),
 		RX_COUNTER("drop_other_mac", drop[AVPG_RX_OTHER_MAC]),
+		RX_COUNTER("drop_other_group", drop[AVPG_RX_OTHER_GROUP]),
 };
 
 static const struct counter tx_counters[] = {
 		TX_COUNTER("no_buffer", no_buffer),
 		TX_COUNTER("no_room", no_room),
+		TX_COUNTER("closed", closed),
 		TX_COUNTER("bad_buffer", bad_buffer),
 		TX_COUNTER("fifo_faults", fifo_faults),
 		TX_COUNTER("drop_too_short", drop[AVPG_TX_TOO_SHORT]),
@@ -60,7 +62,7 @@ static const struct counter tx_counters[] = {
 		TX_COUNTER("drop_bad_mbuf", drop[AVPG_TX_BAD_MBUF]),
 };
 
-/* Of the port, all of them _Atomic uint64_t; these count from the port's creation on. */
+/* Of the port, all of them _Atomic uint64_t. */
 static const struct counter port_counters[] = {
 		CTRL_COUNTER("ctrl_requests", requests),
 		CTRL_COUNTER("ctrl_refused", refused),
@@ -72,7 +74,18 @@ static const struct counter port_counters[] = {
 		PORT_COUNTER("detaches", detaches),
 		PORT_COUNTER("attaches", attaches),
 		PORT_COUNTER("attach_failures", attach_failures),
+		PORT_COUNTER("ops_busy", ops_busy),
+		PORT_COUNTER("ops_no_device", ops_no_device),
 };
+_Static_assert(RTE_DIM(port_counters) <= AVPG_MAX_PORT_COUNTERS, "room for where each stood");
+
+static uint64_t
+port_counter(struct avpg_port *port, size_t i)
+{
+	_Atomic uint64_t *counter = (_Atomic uint64_t *)((uint8_t *)port + port_counters[i].offset);
+
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 static uint64_t
 since_reset(const void *stats, const void *base, const struct counter *counter)
@@ -91,7 +104,7 @@ rxq_stats_add(struct rte_eth_stats *stats, AVP_QUEUE_STATS *queues, const struct
 	uint64_t errors = 0;
 
 	for (int i = AVPG_RX_OK + 1; i < AVPG_RX_NB_DROPS; i++)
-		if (i != AVPG_RX_OTHER_MAC)
+		if (i != AVPG_RX_OTHER_MAC && i != AVPG_RX_OTHER_GROUP)
 			errors += now->drop[i] - base->drop[i];
 	stats->ipackets += now->packets - base->packets;
 	stats->ibytes += now->bytes - base->bytes;
@@ -147,6 +160,16 @@ avpg_stats_reset(struct rte_eth_dev *dev)
 			port->txqs[i]->base = port->txqs[i]->stats;
 	}
 	return 0;
+}
+
+int
+avpg_xstats_reset(struct rte_eth_dev *dev)
+{
+	struct avpg_port *port = dev->data->dev_private;
+
+	for (size_t i = 0; i < RTE_DIM(port_counters); i++)
+		port->counters_base[i] = port_counter(port, i);
+	return avpg_stats_reset(dev);
 }
 
 static unsigned int
@@ -209,12 +232,8 @@ avpg_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned i
 	if (stats == NULL || size < nb_xstats(dev))
 		return (int)nb_xstats(dev);
 	n = queue_xstats_get(port, stats);
-	for (size_t i = 0; i < RTE_DIM(port_counters); i++) {
-		_Atomic uint64_t *counter =
-				(_Atomic uint64_t *)((uint8_t *)port + port_counters[i].offset);
-
-		stats[n++].value = atomic_load_explicit(counter, memory_order_relaxed);
-	}
+	for (size_t i = 0; i < RTE_DIM(port_counters); i++)
+		stats[n++].value = port_counter(port, i) - port->counters_base[i];
 	for (unsigned int i = 0; i < n; i++)
 		stats[i].id = i;
 	return (int)n;

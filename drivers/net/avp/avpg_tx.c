@@ -249,7 +249,8 @@ tx_begin(struct avpg_txq *q, struct tx_state *state, uint16_t nb_pkts)
 
 	state->taken = 0;
 	state->sent = 0;
-	state->room = avp_fifo_room(&q->tx, nb_pkts, &fault);
+	state->room = avp_fifo_room(&q->tx, nb_pkts + q->spare, &fault);
+	state->room = state->room > q->spare ? state->room - q->spare : 0;
 	state->avail = avp_fifo_avail(&q->alloc, nb_pkts, &fault);
 	if (unlikely(fault != AVP_FIFO_OK))
 		q->stats.fifo_faults++;
@@ -302,8 +303,10 @@ avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	struct avpg_txq *q = txq;
 	uint16_t nb = 0;
 
-	if (unlikely(!avp_gate_enter(&q->gate)))
+	if (unlikely(!avp_gate_enter(&q->gate))) {
+		q->stats.closed += nb_pkts > 0;
 		return 0;
+	}
 	while (nb < nb_pkts) {
 		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
 		uint16_t used = tx_some(q, pkts + nb, want);

@@ -276,7 +276,8 @@ user_destroy(struct avpg_hw *hw)
 	atomic_store(&user->port, NULL);
 	watch_stop(&user->sock_watch, user);
 	vuser_client_destroy(user->client);
-	unmap(hw->mem, hw->mem_size);
+	if (!hw->keep_mem)
+		unmap(hw->mem, hw->mem_size);
 	unmap(hw->memmap, hw->memmap_size);
 	unmap(hw->device, hw->device_size);
 	pthread_mutex_destroy(&user->client_lock);
@@ -545,10 +546,13 @@ static int
 avpg_user_remove(struct rte_vdev_device *vdev)
 {
 	struct rte_eth_dev *dev = rte_eth_dev_allocated(rte_vdev_device_name(vdev));
+	int ret = 0;
 
 	if (dev == NULL)
 		return 0; /* closed before */
-	return rte_eth_dev_close(dev->data->port_id);
+	if (dev->data->dev_started != 0)
+		ret = rte_eth_dev_stop(dev->data->port_id);
+	return ret != 0 ? ret : rte_eth_dev_close(dev->data->port_id);
 }
 
 static struct rte_vdev_driver avpg_user_driver = {
