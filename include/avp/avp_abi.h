@@ -196,9 +196,9 @@ struct avp_device_info {
 	uint8_t mode; /* enum avp_mode */
 	uint8_t reserved2;
 	uint32_t buf_data_size; /* data bytes in each packet buffer */
-	uint32_t reserved3;
-	uint64_t device_id;   /* differs whenever the device has been made anew */
-	uint32_t max_rx_size; /* bytes of the largest packet for the guest, <= AVP_MAX_PKT_SIZE */
+	uint32_t buf_stride;    /* bytes from one to the next, 0 unless AVP_FEATURE_RECYCLE */
+	uint64_t device_id;     /* differs whenever the device has been made anew */
+	uint32_t max_rx_size;   /* bytes of the largest packet for the guest, <= AVP_MAX_PKT_SIZE */
 	uint32_t reserved4;
 };
 AVP_ASSERT(sizeof(struct avp_device_info) == 376);
@@ -230,6 +230,7 @@ AVP_ASSERT_FIELD(avp_device_info, pools, 152, 192);
 AVP_ASSERT_FIELD(avp_device_info, mac, 344, 6);
 AVP_ASSERT_FIELD(avp_device_info, mode, 350, 1);
 AVP_ASSERT_FIELD(avp_device_info, buf_data_size, 352, 4);
+AVP_ASSERT_FIELD(avp_device_info, buf_stride, 356, 4);
 AVP_ASSERT_FIELD(avp_device_info, device_id, 360, 8);
 AVP_ASSERT_FIELD(avp_device_info, max_rx_size, 368, 4);
 
@@ -239,7 +240,9 @@ AVP_ASSERT_FIELD(avp_device_info, max_rx_size, 368, 4);
  */
 
 #define AVP_FEATURE_VLAN (1u << 0) /* the device strips and inserts VLAN tags */
-/** The guest may send a buffer that it got from its rx FIFO (kept; not offered by this release). */
+/** The guest may send a buffer that it got from an rx FIFO, and gives back each of a chain by
+ * itself.
+ */
 #define AVP_FEATURE_RECYCLE (1u << 16)
 
 /*

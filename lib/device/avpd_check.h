@@ -223,6 +223,15 @@ avpd_desc_fetch(const void *desc, struct avpd_desc_words *words)
 	words->w56 = __atomic_load_n(&word[7], __ATOMIC_RELAXED);
 }
 
+/** Where the guest says now that the chain goes on: good for a look ahead, and no more. */
+static inline uint64_t
+avpd_desc_peek_next(const struct avpd_bufs *bufs, uint32_t idx)
+{
+	const uint64_t *word = (const uint64_t *)avpd_buf_ptr(bufs, idx);
+
+	return __atomic_load_n(&word[4], __ATOMIC_RELAXED);
+}
+
 static inline uint16_t
 avpd_words_data_len(const struct avpd_desc_words *words)
 {

@@ -136,6 +136,16 @@ arg_vlan_offload(const struct arg_ctx *ctx, const char *value)
 }
 
 static int
+arg_recycle(const struct arg_ctx *ctx, const char *value)
+{
+	uint32_t on = 0;
+	int ret = arg_number(ctx, value, 10, 0, 1, &on);
+
+	ctx->args->recycle = on != 0;
+	return ret;
+}
+
+static int
 arg_mode(const struct arg_ctx *ctx, const char *value)
 {
 	uint32_t mode = 0;
@@ -197,6 +207,7 @@ static const struct arg {
 		{"mac", arg_mac},
 		{"mru", arg_mru},
 		{"vlan_offload", arg_vlan_offload},
+		{"recycle", arg_recycle},
 		{"domain", arg_domain},
 		{"domain_size", arg_domain_size},
 		{"mode", arg_mode},
@@ -262,6 +273,7 @@ avph_args_parse(struct avph_args *args, const char *name, const char *params, st
 			.queues = 1,
 			.ring = AVPH_DEFAULT_RING,
 			.mru = AVPH_DEFAULT_MRU,
+			.recycle = true,
 			.default_socket = true,
 			.perm = {.mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1},
 	};

@@ -17,6 +17,14 @@
  * Of a chain given on an rx FIFO only the head changes owner: the guest returns only the head, and
  * the host then frees the chain of its own mbufs.
  *
+ * A guest that has taken up AVP_FEATURE_RECYCLE may send what it got: a buffer given on an rx FIFO
+ * may come back on any tx FIFO of the port. Then two lcores may find it returned at the same time,
+ * so the entries that say "given on this rx FIFO" are changed to anything else only under the lock
+ * of that FIFO's lane (struct avph_returns), taken once for a burst. The lcore that takes a buffer
+ * from a tx FIFO first makes it one that was given on the alloc FIFO of the same number; from there
+ * on it is checked and taken as any other. Of a chain each buffer then has its owner and is held by
+ * itself.
+ *
  * A port's own buffers are the objects of its mempool: mbuf headers in private memory, whose
  * buf_addr points into the shared memory behind the buffer's descriptor, for ever. In DPDK's terms
  * they are mbufs with a pinned external buffer, so that applications may clone them. An application
@@ -60,6 +68,28 @@ avph_owner(uint32_t slot, uint32_t lane, enum avph_given given)
 }
 AVP_ASSERT(AVP_MAX_QUEUES <= 8 && (AVPD_MAX_SLOTS + 1) << 4 <= UINT16_MAX);
 
+/* Bits of an owner entry. */
+#define AVPH_OWNER_LANE (7u << 1)
+#define AVPH_OWNER_GIVEN 1u
+
+/** The number of the FIFO on which it was given. */
+static inline uint32_t
+avph_owner_lane(uint16_t owner)
+{
+	return (owner & AVPH_OWNER_LANE) >> 1;
+}
+
+/** Does an owner entry say that its buffer was given on any rx FIFO of the port that @same_port
+ * names? */
+static inline bool
+avph_owner_is_rx(uint16_t owner, uint16_t same_port)
+{
+	const uint16_t rx = (uint16_t)((same_port & ~(AVPH_OWNER_LANE | AVPH_OWNER_GIVEN)) |
+			AVPH_GIVEN_RX);
+
+	return (owner & ~AVPH_OWNER_LANE) == rx;
+}
+
 /** Does an owner entry name the port in @slot? */
 static inline bool
 avph_owner_is_slot(uint16_t owner, uint32_t slot)
@@ -79,6 +109,20 @@ static inline void
 avph_owner_set(uint16_t *owners, uint32_t idx, uint16_t owner)
 {
 	atomic_store_explicit((_Atomic uint16_t *)&owners[idx], owner, memory_order_relaxed);
+}
+
+/* The same, for an entry that another lcore may act on at once: it finds what was written before,
+ * what is held above all. Pairs with the acquire in avph_owner_get_given(). */
+static inline void
+avph_owner_set_given(uint16_t *owners, uint32_t idx, uint16_t owner)
+{
+	atomic_store_explicit((_Atomic uint16_t *)&owners[idx], owner, memory_order_release);
+}
+
+static inline uint16_t
+avph_owner_get_given(const uint16_t *owners, uint32_t idx)
+{
+	return atomic_load_explicit((const _Atomic uint16_t *)&owners[idx], memory_order_acquire);
 }
 
 /** A port's own buffers. Outlives its port while some of them are still in use elsewhere. */

@@ -65,6 +65,11 @@ port_format(struct avph_port *port)
 		lane_format(&tx->free, lane_fifo(port, layout->free_fifo_off, i), layout->ring_len);
 		tx->nb_held = 0;
 		tx->nb_ptr = 0;
+		tx->seen_nb = 0;
+		tx->seen_nb_ptr = 0;
+		rte_spinlock_init(&tx->back.lock);
+		atomic_store(&tx->back.nb, 0);
+		atomic_store(&tx->back.nb_ptr, 0);
 		tx->owner = avph_owner(layout->slot, i, AVPH_GIVEN_RX);
 		rte_spinlock_init(&tx->lock);
 	}
@@ -86,10 +91,24 @@ port_max_ptr(const struct avph_port *port, uint32_t nb_lanes)
 			PTR_MIN);
 }
 
+static bool
+port_recycles(const struct avph_port *port)
+{
+	return (port->guest.features & AVP_FEATURE_RECYCLE) != 0;
+}
+
+/* Does the guest get chains? */
+static bool
+port_chains(const struct avph_port *port)
+{
+	return port->args.mru > AVPD_BUF_DATA_SIZE;
+}
+
 static void
 port_set_limits(struct avph_port *port)
 {
 	const uint32_t nb_rx = RTE_MAX(port->guest.nb_rx_queues, 1);
+	const uint32_t per_pkt = port_recycles(port) && port_chains(port) ? AVP_MAX_SEGS : 1;
 	const uint32_t ring_len = port->layout.ring_len;
 
 	for (uint32_t i = 0; i < port->layout.nb_queues; i++) {
@@ -99,6 +118,7 @@ port_set_limits(struct avph_port *port)
 		port->rx_lanes[i].max_alloc = RTE_MIN(ring_len - 1,
 				port->layout.nb_own_bufs / (2 * port->layout.nb_queues));
 		tx->max_ptr = port_max_ptr(port, nb_rx);
+		tx->max_held = ring_len - 1 - per_pkt;
 		tx->reap_at = RTE_MIN(RTE_MIN(ring_len / 4, tx->max_ptr / 2), REAP_MAX);
 	}
 }
@@ -113,6 +133,8 @@ port_deal_rx_lanes(struct avph_port *port)
 			continue;
 		queue->nb_lanes = 0;
 		queue->next = 0;
+		queue->tx_lanes = port->tx_lanes;
+		queue->recycle = port_recycles(port);
 		for (uint32_t f = q; f < port->guest.nb_tx_queues; f += port->nb_rx_queues)
 			queue->lanes[queue->nb_lanes++] = &port->rx_lanes[f];
 	}
@@ -137,7 +159,8 @@ port_deal_tx_lanes(struct avph_port *port)
 		queue->shared = first + nb_lanes < nb_queues;
 		queue->domain = port->args.domain[0] != '\0';
 		queue->vlan = (port->guest.features & AVP_FEATURE_VLAN) != 0;
-		queue->chains = port->args.mru > AVPD_BUF_DATA_SIZE;
+		queue->chains = port_chains(port);
+		queue->recycle = port_recycles(port);
 		queue->max_pkt = port->args.mru;
 	}
 }
@@ -514,7 +537,8 @@ avph_port_open(struct avph_port *port, struct avp_err *err)
 	if (ret < 0)
 		goto err_remove;
 	port->link_wanted = true;
-	port->features = port->args.vlan_offload ? AVP_FEATURE_VLAN : 0;
+	port->features = (port->args.vlan_offload ? AVP_FEATURE_VLAN : 0) |
+			(port->args.recycle ? AVP_FEATURE_RECYCLE : 0);
 	migration_init(&port->migration);
 	port_format(port);
 	ret = port_open_device(port, err);

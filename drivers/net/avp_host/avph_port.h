@@ -54,19 +54,32 @@ struct avph_rx_lane {
 	uint16_t owner;     /* entry of those buffers */
 } __rte_cache_aligned;
 
+/** Buffers given on an rx FIFO, as far as several lcores have to do with them: with the bit
+ * "recycle" they come back on any tx FIFO. */
+struct avph_returns {
+	rte_spinlock_t lock; /* taken to end the guest's ownership of such a buffer */
+	_Atomic uint32_t nb; /* buffers that have come back on a tx FIFO, ever; under the lock */
+	_Atomic uint32_t nb_ptr; /* of these: in mbufs of others */
+} __rte_cache_aligned;
+
 /** Guest's FIFOs rx and free number i. */
 struct avph_tx_lane {
 	struct avp_fifo_end rx;
 	struct avp_fifo_end free;
-	uint32_t room;       /* in rx, for this burst */
-	uint32_t nb_put;     /* entries of this burst, not yet published */
-	uint32_t nb_held;    /* packets that the guest has not returned, as far as we looked */
-	uint32_t reap_at;    /* look at the free FIFO when nb_held reaches this */
-	uint32_t nb_ptr;     /* mbufs of others among what it has: packets passed by pointer */
-	uint32_t max_ptr;    /* beyond this packets are copied, so that a guest that returns nothing
-			      * cannot drain the pools of its neighbours */
+	uint32_t room;     /* in rx, for this burst */
+	uint32_t nb_put;   /* entries of this burst, not yet published */
+	uint32_t nb_held;  /* packets that the guest has not returned, as far as we looked; with
+			    * "recycle" buffers */
+	uint32_t max_held; /* beyond this nothing is given: all must fit the free FIFO */
+	uint32_t reap_at;  /* look at the free FIFO when nb_held reaches this */
+	uint32_t nb_ptr;   /* mbufs of others among what it has: packets passed by pointer */
+	uint32_t max_ptr;  /* beyond this packets are copied, so that a guest that returns nothing
+			    * cannot drain the pools of its neighbours */
+	uint32_t seen_nb;  /* of back.nb, and so on: left nb_held already */
+	uint32_t seen_nb_ptr;
 	uint16_t owner;      /* entry of the heads of those packets */
 	rte_spinlock_t lock; /* taken only when several queues share the lane */
+	struct avph_returns back;
 } __rte_cache_aligned;
 
 struct avph_rx_queue {
@@ -75,11 +88,13 @@ struct avph_rx_queue {
 	struct rte_mempool *fixed_pool; /* the port's own */
 	struct rte_mempool *app_pool;   /* NULL: receive into fixed_pool */
 	struct avph_rx_lane *lanes[AVP_MAX_QUEUES];
+	struct avph_tx_lane *tx_lanes; /* all of the port, by number */
 	uint16_t nb_lanes;
 	uint16_t next; /* lane to begin the next burst with */
 	uint16_t port_id;
 	uint16_t queue_id;
 	bool vlan_strip;
+	bool recycle; /* the guest may send what it got */
 	struct avph_rx_stats stats;
 };
 
@@ -94,6 +109,7 @@ struct avph_tx_queue {
 	bool domain;      /* packets of neighbours may come by pointer */
 	bool vlan;        /* the guest takes tags out of band */
 	bool chains;      /* the guest takes chains of packets that would fit one buffer */
+	bool recycle;     /* the guest may send what it got, and returns each buffer by itself */
 	uint32_t max_pkt; /* bytes, mru */
 	struct avph_tx_stats stats;
 };

@@ -134,6 +134,8 @@ tx_reap_chunk(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 	uintptr_t held[AVPH_BURST];
 	uint32_t nb_good = 0;
 
+	if (queue->recycle)
+		rte_spinlock_lock(&lane->back.lock);
 	for (uint32_t i = 0; i < nb; i++) {
 		uint32_t idx;
 		const enum avpd_check check = avpd_check_buf(&mem->bufs, mem->owners, lane->owner,
@@ -149,6 +151,8 @@ tx_reap_chunk(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 			rte_prefetch0(avph_held_mbuf(held[nb_good]));
 		nb_good++;
 	}
+	if (queue->recycle)
+		rte_spinlock_unlock(&lane->back.lock);
 	avp_fifo_get_done(&lane->free, nb);
 	lane->nb_held -= nb_good;
 	tx_release(queue, lane, held, nb_good);
@@ -249,6 +253,42 @@ tx_describe(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf, stru
 	return true;
 }
 
+/* What to hold for a packet that nobody else has. */
+static inline uintptr_t
+tx_hold(struct rte_mbuf *mbuf, uint32_t nb_ptr)
+{
+	uintptr_t marks = nb_ptr == 0 ? AVPH_HELD_OWN : 0;
+
+	/* a fixed mbuf itself, not one to which its buffer is attached */
+	if (likely(mbuf->nb_segs == 1 && mbuf->shinfo->fcb_opaque == mbuf)) {
+		mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
+		marks |= AVPH_HELD_RAW;
+	}
+	return avph_held(mbuf, marks);
+}
+
+/* The buffers of a chain become the guest's one by one: it may return them so. Their mbufs are
+ * nobody's else: take the chain of them apart. */
+static __rte_noinline void
+tx_give_each(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct avpd_pkt *pkt,
+		struct rte_mbuf *mbuf)
+{
+	struct avph_mem *mem = queue->mem;
+
+	for (uint32_t i = 0; i < pkt->nb_segs; i++) {
+		const uint32_t idx = pkt->seg[i].buf_idx;
+		struct rte_mbuf *next = mbuf->next;
+
+		mbuf->next = NULL;
+		mbuf->nb_segs = 1;
+		mem->held[idx] = tx_hold(mbuf, mbuf->pool != queue->fixed_pool);
+		RTE_ASSERT(avph_owner_get(mem->owners, idx) == AVPH_OWNER_HOST);
+		avph_owner_set_given(mem->owners, idx, lane->owner);
+		mbuf = next;
+	}
+	lane->nb_held += pkt->nb_segs;
+}
+
 /* The packet's buffers become the guest's. */
 static inline void
 tx_give(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct avpd_pkt *pkt,
@@ -265,23 +305,14 @@ tx_give(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct avp
 		avpd_desc_write_pkt(&mem->bufs, pkt);
 		tx_count(queue, AVPH_TX_CHAINS, 1);
 	}
-	mem->held[head] = held;
-	avph_owner_set(mem->owners, head, lane->owner);
-	avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, head));
-}
-
-/* What to hold for a packet that nobody else has. */
-static inline uintptr_t
-tx_hold(struct rte_mbuf *mbuf, uint32_t nb_ptr)
-{
-	uintptr_t marks = nb_ptr == 0 ? AVPH_HELD_OWN : 0;
-
-	/* a fixed mbuf itself, not one to which its buffer is attached */
-	if (likely(mbuf->nb_segs == 1 && mbuf->shinfo->fcb_opaque == mbuf)) {
-		mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
-		marks |= AVPH_HELD_RAW;
+	if (unlikely(pkt->nb_segs > 1 && queue->recycle)) {
+		tx_give_each(queue, lane, pkt, avph_held_mbuf(held));
+	} else {
+		mem->held[head] = held;
+		avph_owner_set_given(mem->owners, head, lane->owner);
+		lane->nb_held++;
 	}
-	return avph_held(mbuf, marks);
+	avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, head));
 }
 
 static inline bool
@@ -461,7 +492,7 @@ tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *
 	struct tx_vlan vlan;
 	uint32_t len = mbuf->pkt_len;
 
-	if (unlikely(lane->nb_put == lane->room)) {
+	if (unlikely(lane->nb_put == lane->room || lane->nb_held > lane->max_held)) {
 		tx_count(queue, AVPH_TX_FIFO_FULL, 1);
 		return TX_BLOCKED;
 	}
@@ -485,10 +516,22 @@ tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *
 		rte_pktmbuf_free(mbuf);
 		sum->copied++;
 	}
-	lane->nb_held++;
 	sum->packets++;
 	sum->bytes += len;
 	return TX_GIVEN;
+}
+
+/* Learn what has come back on tx FIFOs. */
+static inline void
+tx_see_recycled(struct avph_tx_lane *lane)
+{
+	const uint32_t nb = atomic_load_explicit(&lane->back.nb, memory_order_relaxed);
+	const uint32_t nb_ptr = atomic_load_explicit(&lane->back.nb_ptr, memory_order_relaxed);
+
+	lane->nb_held -= nb - lane->seen_nb;
+	lane->seen_nb = nb;
+	lane->nb_ptr -= nb_ptr - lane->seen_nb_ptr;
+	lane->seen_nb_ptr = nb_ptr;
 }
 
 /* See what the lane can take in this burst. */
@@ -497,12 +540,13 @@ tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
+	if (queue->recycle)
+		tx_see_recycled(lane);
 	if (lane->nb_held >= lane->reap_at || nb_pkts == 0)
 		tx_reap_lane(queue, lane);
-	/* Never more than the free FIFO can take back: a guest that finds it full stops to receive,
-	 * and with no further packet to send we would not look at it either. */
-	lane->room = RTE_MIN(avp_fifo_room(&lane->rx, nb_pkts, &fault),
-			lane->free.len - 1 - lane->nb_held);
+	/* Never more than the free FIFO can take back (max_held): a guest that finds it full stops
+	 * to receive, and with no further packet to send we would not look at it either. */
+	lane->room = avp_fifo_room(&lane->rx, nb_pkts, &fault);
 	lane->nb_put = 0;
 	tx_count_fault(queue, AVPH_TX_RX_FIFO_FAULT, fault);
 }
