@@ -219,7 +219,10 @@ request_note(struct avpg_fake *fake)
 static void
 request_answer(struct avpg_fake *fake, enum avpg_fake_mode mode)
 {
-	bool refused = fake->last.req_id == atomic_load(&fake->refused_id);
+	bool refused = fake->last.req_id == atomic_load(&fake->refused_id) ||
+			(fake->last.req_id == AVP_REQ_CONFIGURE &&
+					(fake->config.features &
+							atomic_load(&fake->refused_features)) != 0);
 
 	if (mode != AVPG_FAKE_NO_RESULT)
 		fake->slot->result = refused ? -EPERM : atomic_load(&fake->result);

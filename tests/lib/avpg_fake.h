@@ -76,11 +76,12 @@ struct avpg_fake {
 	bool thread_running;
 	atomic_uint running;
 	atomic_bool quit;
-	atomic_int mode;        /* enum avpg_fake_mode */
-	atomic_int result;      /* to answer */
-	atomic_uint refused_id; /* requests of this kind are answered with -EPERM instead */
-	atomic_uint answers;    /* given */
-	atomic_uint taken;      /* requests */
+	atomic_int mode;              /* enum avpg_fake_mode */
+	atomic_int result;            /* to answer */
+	atomic_uint refused_id;       /* requests of this kind are answered with -EPERM instead */
+	atomic_uint refused_features; /* likewise configurations that accept any of these */
+	atomic_uint answers;          /* given */
+	atomic_uint taken;            /* requests */
 	_Atomic uint32_t last_id;
 	struct avp_request last;  /* valid when taken has moved */
 	struct avp_config config; /* the last one */

@@ -207,17 +207,15 @@ link_on(struct avpg_port *port)
 
 /*
  * Bursts out, and interface down. What the device says to it changes nothing for us. Where a burst
- * does not end nothing is done: what it uses must not be taken from it.
+ * does not end no more than that is done: what it uses must not be taken from it.
  */
 static int
 link_off(struct avpg_port *port)
 {
 	int ret = avpg_queues_close(port);
 
-	if (ret != 0) {
-		avpg_queues_reopen(port);
+	if (ret != 0)
 		return ret;
-	}
 	if (!avpg_port_wants_link(port) || avpg_port_state(port) != AVPG_ATTACHED)
 		return 0;
 	ret = avpg_ctrl_set_link(&port->ctrl, false);
@@ -259,6 +257,7 @@ avpg_dev_stop(struct rte_eth_dev *dev)
 
 	pthread_mutex_lock(&port->ctl_lock);
 	ret = link_off(port);
+	/* else it stays started for ethdev, which has cut it off from bursts, and closes nothing */
 	if (ret == 0) {
 		port->started = false;
 		avpg_queues_note_stop(port);
@@ -298,6 +297,8 @@ avpg_dev_set_link_down(struct rte_eth_dev *dev)
 	ret = link_off(port);
 	if (ret == 0)
 		port->link_off = port->started;
+	else
+		avpg_queues_reopen(port);
 	avpg_port_link_refresh(port);
 	avpg_ctl_end(port);
 	return ret;
