@@ -73,13 +73,24 @@ enum avp_bar {
 #define AVP_REG_INTR_STATUS 0x04      /* ro, clears on read: AVP_INTR_* */
 #define AVP_REG_MIGRATION_STATUS 0x08 /* ro for the guest: enum avp_migration */
 #define AVP_REG_MIGRATION_ACK 0x0c    /* wo for the guest: enum avp_migration */
-#define AVP_REG_SPACE_SIZE 0x1000     /* bytes of BAR 0; what is not named above reads 0 */
+/* Both 0 unless AVP_FEATURE_LINK_EVENTS is offered: */
+#define AVP_REG_LINK_STATUS 0x10  /* ro: enum avp_link */
+#define AVP_REG_LINK_MTU 0x14     /* ro: bytes, the largest MTU that the host wants; 0 = any */
+#define AVP_REG_SPACE_SIZE 0x1000 /* bytes of BAR 0; what is not named above reads 0 */
 
 #define AVP_INTR_MASK_ALL 0xffffffffu /* all interrupts enabled */
 #define AVP_INTR_MASK_NONE 0u         /* all interrupts disabled */
 
 /** Bits of the interrupt status register. */
 #define AVP_INTR_MIGRATION (1u << 1)
+#define AVP_INTR_LINK (1u << 2) /* link status or MTU has changed; AVP_FEATURE_LINK_EVENTS */
+
+/** Values of the link status register: the host's end alone. */
+enum avp_link {
+	AVP_LINK_UNKNOWN = 0, /* the device does not tell */
+	AVP_LINK_DOWN = 1,
+	AVP_LINK_UP = 2,
+};
 
 /** Values of the migration status and acknowledge registers. */
 enum avp_migration {
@@ -89,7 +100,7 @@ enum avp_migration {
 	AVP_MIGRATION_ERROR = 3,    /* it failed */
 };
 
-/** MSI-X vectors. */
+/** MSI-X vectors. 0 is for all that has a bit in the interrupt status. */
 #define AVP_VECTOR_MIGRATION 0
 #define AVP_NB_VECTORS \
 	9 /* 1..8 are kept for rx interrupts, one per queue; nothing raises them yet */
@@ -244,6 +255,8 @@ AVP_ASSERT_FIELD(avp_device_info, max_rx_size, 368, 4);
  * itself.
  */
 #define AVP_FEATURE_RECYCLE (1u << 16)
+/** The device tells of changes of the host's link and MTU: two registers, AVP_INTR_LINK. */
+#define AVP_FEATURE_LINK_EVENTS (1u << 17)
 
 /*
  * FIFO; operations are in avp_fifo.h. At most len - 1 entries are in it.

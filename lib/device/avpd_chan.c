@@ -71,43 +71,24 @@ chan_send(const struct avpd_chan *chan, const struct avpd_msg *msg)
 	return sent < 0 ? -errno : 0;
 }
 
+/* Send a message that says how things are now. */
 static int
-send_guest(struct avpd_device *dev)
+send_state(struct avpd_device *dev, enum avpd_msg_type type)
 {
-	struct avpd_chan *chan = &dev->chan;
+	const struct avpd_chan *chan = &dev->chan;
 	struct avpd_msg msg;
-	int ret;
 
 	memset(&msg, 0, sizeof(msg));
-	msg.type = AVPD_MSG_GUEST;
+	msg.type = type;
 	msg.epoch = chan->epoch;
-	msg.state.guest = dev->guest;
-	msg.state.reset = chan->unsent_reset;
-	ret = chan_send(chan, &msg);
-	if (ret < 0)
-		return ret;
-	chan->unsent = false;
-	chan->unsent_reset = false;
-	return 0;
-}
-
-static int
-send_migrated(struct avpd_device *dev)
-{
-	struct avpd_chan *chan = &dev->chan;
-	struct avpd_msg msg;
-	int ret;
-
-	memset(&msg, 0, sizeof(msg));
-	msg.type = AVPD_MSG_MIGRATED;
-	msg.epoch = chan->epoch;
-	msg.migrated.result = chan->migrated_result;
-	msg.migrated.migration = chan->migrated_status;
-	ret = chan_send(chan, &msg);
-	if (ret < 0)
-		return ret;
-	chan->unsent_migrated = false;
-	return 0;
+	if (type == AVPD_MSG_GUEST) {
+		msg.state.guest = dev->guest;
+		msg.state.reset = chan->unsent_reset;
+	} else {
+		msg.migrated.result = chan->migrated_result;
+		msg.migrated.migration = chan->migrated_status;
+	}
+	return chan_send(chan, &msg);
 }
 
 static void
@@ -130,10 +111,15 @@ chan_flush(struct avpd_device *dev)
 
 	if (chan->watch.fd < 0)
 		return;
-	if (chan->unsent)
-		ret = send_guest(dev);
-	if (ret == 0 && chan->unsent_migrated)
-		ret = send_migrated(dev);
+	if (chan->unsent) {
+		ret = send_state(dev, AVPD_MSG_GUEST);
+		chan->unsent = ret < 0;
+		chan->unsent_reset &= ret < 0;
+	}
+	if (ret == 0 && chan->unsent_migrated) {
+		ret = send_state(dev, AVPD_MSG_MIGRATED);
+		chan->unsent_migrated = ret < 0;
+	}
 	if (ret < 0 && ret != -EAGAIN) {
 		/* closed by the other end: chan_ready() is told, and clears up */
 		chan->unsent = false;
@@ -187,6 +173,9 @@ handle_msg(struct avpd_device *dev, const struct avpd_msg *msg)
 	case AVPD_MSG_ATTACH:
 		avpd_guest_attach(dev, msg->timeout_ms);
 		break;
+	case AVPD_MSG_HOST:
+		avpd_guest_host(dev, &msg->host);
+		break;
 	default:
 		avp_log(dev->log, AVP_LOG_ERR, "%s: message of type %u from the datapath: unknown",
 				dev->name, msg->type);
@@ -207,6 +196,7 @@ chan_receive(struct avpd_device *dev)
 		avp_log(dev->log, AVP_LOG_INFO, "%s: datapath has closed its channel", dev->name);
 		chan_close(dev);
 		avpd_guest_in_step(dev);
+		avpd_guest_host(dev, &(const struct avpd_host){0});
 		return false;
 	}
 	if (size == sizeof(msg))

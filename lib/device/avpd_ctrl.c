@@ -91,8 +91,11 @@ static struct verdict
 set_mtu(const struct avpd_ctrl *ctrl, const struct avp_request *request, struct avpd_guest *guest)
 {
 	const uint32_t mtu = request->arg.mtu;
+	const bool told = (guest->features & AVP_FEATURE_LINK_EVENTS) != 0;
 
 	if (mtu < AVPD_CTRL_MIN_MTU || mtu > ctrl->limits.max_rx_size - AVP_MIN_PKT_SIZE)
+		return refuse(-EINVAL);
+	if (told && ctrl->limits.host_mtu != 0 && mtu > ctrl->limits.host_mtu)
 		return refuse(-EINVAL);
 	if (mtu == guest->mtu)
 		return done;

@@ -38,6 +38,7 @@ struct avpd_ctrl_limits {
 	uint32_t features;    /* offered */
 	uint32_t nb_queues;   /* most of each kind */
 	uint32_t max_rx_size; /* bytes of the largest packet for the guest */
+	uint32_t host_mtu;    /* bytes; 0 = no limit. For guests that are told of it */
 };
 
 /** What avpd_ctrl_take() has found. */

@@ -141,6 +141,7 @@ device_init(struct avpd_device *dev, const struct avpd_conf *conf, struct avp_er
 	avpd_pci_init(&dev->pci, dev->layout.mem_size);
 	avpd_irq_init(&dev->irq);
 	avpd_regs_init(&dev->regs);
+	avpd_guest_host_show(dev);
 	avpd_migrate_init(&dev->migrate);
 	avpd_chan_init(dev);
 	avpd_info_new_id(dev);

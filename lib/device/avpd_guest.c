@@ -47,8 +47,44 @@ guest_clear(struct avpd_device *dev)
 void
 avpd_guest_intr_update(struct avpd_device *dev)
 {
-	if ((dev->regs.intr_status & dev->regs.intr_mask & AVP_INTR_MIGRATION) != 0)
+	if ((dev->regs.intr_status & dev->regs.intr_mask) != 0)
 		avpd_irq_raise(&dev->irq, AVP_VECTOR_MIGRATION);
+}
+
+/*
+ * The host's end
+ */
+
+/* A driver may read them before it accepts the feature. */
+void
+avpd_guest_host_show(struct avpd_device *dev)
+{
+	dev->ctrl.limits.host_mtu = dev->host.mtu;
+	if ((dev->features & AVP_FEATURE_LINK_EVENTS) == 0)
+		return;
+	dev->regs.link_status = dev->host.link_up ? AVP_LINK_UP : AVP_LINK_DOWN;
+	dev->regs.link_mtu = dev->host.mtu;
+}
+
+void
+avpd_guest_host(struct avpd_device *dev, const struct avpd_host *host)
+{
+	if (host->link_up == dev->host.link_up && host->mtu == dev->host.mtu)
+		return;
+	dev->host = *host;
+	avpd_guest_host_show(dev);
+	if ((dev->guest.features & AVP_FEATURE_LINK_EVENTS) == 0)
+		return;
+	dev->regs.intr_status |= AVP_INTR_LINK;
+	avpd_guest_intr_update(dev);
+}
+
+/* A driver has said which features it uses: what came before is none of its business. */
+static void
+features_changed(struct avpd_device *dev)
+{
+	if ((dev->guest.features & AVP_FEATURE_LINK_EVENTS) == 0)
+		dev->regs.intr_status &= ~AVP_INTR_LINK;
 }
 
 /*
@@ -122,6 +158,7 @@ take_request(struct avpd_device *dev)
 		return true;
 	case AVPD_CTRL_RESET:
 		log_configured(dev);
+		features_changed(dev);
 		follow(dev, true);
 		return true;
 	}
@@ -291,6 +328,7 @@ avpd_guest_gone(struct avpd_device *dev)
 	avp_timer_set(&dev->done_timer, 0, 0);
 	avpd_regs_init(&dev->regs);
 	dev->regs.migration_status = dev->migrate.status;
+	avpd_guest_host_show(dev);
 	avpd_pci_reset(&dev->pci);
 	avpd_irq_reset(&dev->irq);
 	avpd_ctrl_format(&dev->ctrl);

@@ -78,6 +78,7 @@ struct avpd_device {
 	struct avpd_chan chan;
 
 	struct avpd_guest guest;
+	struct avpd_host host;
 	bool waiting_reset;  /* the request that waits for the datapath makes the FIFOs anew; */
 	uint8_t link_before; /* if not: what to go back to when the datapath does not answer */
 	uint32_t mtu_before;
@@ -133,6 +134,12 @@ void avpd_guest_intr_update(struct avpd_device *dev);
 
 /** The acknowledge register has been written. */
 void avpd_guest_acknowledged(struct avpd_device *dev);
+
+/** Show the datapath's end in the registers. */
+void avpd_guest_host_show(struct avpd_device *dev);
+
+/** The datapath's end has changed. */
+void avpd_guest_host(struct avpd_device *dev, const struct avpd_host *host);
 
 /** The guest's driver is gone, with its client or by a reset. */
 void avpd_guest_gone(struct avpd_device *dev);

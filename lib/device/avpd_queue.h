@@ -65,6 +65,15 @@ enum avpd_msg_type {
 	AVPD_MSG_DONE,   /* .epoch of the AVPD_MSG_GUEST that has been carried out */
 	AVPD_MSG_DETACH, /* .timeout_ms for the guest's acknowledge */
 	AVPD_MSG_ATTACH, /* .timeout_ms */
+	AVPD_MSG_HOST,   /* .host, whenever it has changed */
+};
+
+/** What the guest is told of the datapath's end; all 0 until the datapath says something else. */
+struct avpd_host {
+	uint8_t link_up; /* packets flow, as far as the host is concerned */
+	uint8_t reserved[3];
+	uint32_t mtu; /* bytes without Ethernet header: the guest's limit; 0 = none but the largest
+		       * packet */
 };
 
 struct avpd_msg {
@@ -85,6 +94,7 @@ struct avpd_msg {
 			uint32_t migration; /* enum avp_migration reached */
 		} migrated;
 		uint32_t timeout_ms;
+		struct avpd_host host;
 	};
 };
 

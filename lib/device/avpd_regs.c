@@ -9,9 +9,9 @@
 
 #include "avpd_regs.h"
 
-#define NB_REGS 4u
+#define NB_REGS 6u
 #define REGS_SIZE (NB_REGS * 4u)
-AVP_ASSERT(AVP_REG_MIGRATION_ACK + 4 == REGS_SIZE);
+AVP_ASSERT(AVP_REG_LINK_MTU + 4 == REGS_SIZE);
 
 /* Does the access [@off, @off + @size) touch the register at @reg? */
 static bool
@@ -33,6 +33,8 @@ avpd_regs_read(struct avpd_regs *regs, uint64_t off, void *data, uint32_t size)
 			[AVP_REG_INTR_MASK / 4] = regs->intr_mask,
 			[AVP_REG_INTR_STATUS / 4] = regs->intr_status,
 			[AVP_REG_MIGRATION_STATUS / 4] = regs->migration_status,
+			[AVP_REG_LINK_STATUS / 4] = regs->link_status,
+			[AVP_REG_LINK_MTU / 4] = regs->link_mtu,
 	};
 
 	memset(data, 0, size);

@@ -19,6 +19,8 @@ struct avpd_regs {
 	uint32_t intr_status;      /* AVP_INTR_*; set by the device, cleared when read */
 	uint32_t migration_status; /* enum avp_migration; by the device */
 	uint32_t migration_ack;    /* guest-written, any value */
+	uint32_t link_status;      /* enum avp_link; by the device, as the next one */
+	uint32_t link_mtu;         /* bytes */
 };
 
 /** What a write has done, for the device to act on. */

@@ -152,6 +152,18 @@ avpd_fixture_send(struct avpd_fixture *f, uint32_t type, uint32_t epoch, uint32_
 }
 
 void
+avpd_fixture_send_host(struct avpd_fixture *f, bool link_up, uint32_t mtu)
+{
+	const struct avpd_msg msg = {
+			.type = AVPD_MSG_HOST,
+			.host = {.link_up = link_up, .mtu = mtu},
+	};
+
+	CHECK(send(f->view.chan_fd, &msg, sizeof(msg), MSG_NOSIGNAL) == sizeof(msg), "send: %s",
+			strerror(errno));
+}
+
+void
 avpd_fixture_answer_all(struct avpd_fixture *f)
 {
 	struct avpd_msg msg;

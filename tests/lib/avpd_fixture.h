@@ -54,6 +54,9 @@ struct avpd_msg avpd_fixture_expect_migrated(struct avpd_fixture *f);
 
 void avpd_fixture_send(struct avpd_fixture *f, uint32_t type, uint32_t epoch, uint32_t timeout_ms);
 
+/** Tell the device of the datapath's end. */
+void avpd_fixture_send_host(struct avpd_fixture *f, bool link_up, uint32_t mtu);
+
 /** Take what the device sends until @epoch of it is the last, answering all. */
 void avpd_fixture_answer_all(struct avpd_fixture *f);
 

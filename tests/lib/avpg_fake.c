@@ -316,6 +316,12 @@ fake_read32(struct avpg_hw *hw, uint32_t reg, uint32_t *value)
 	case AVP_REG_MIGRATION_STATUS:
 		*value = atomic_load(&fake->migration_status);
 		return 0;
+	case AVP_REG_LINK_STATUS:
+		*value = atomic_load(&fake->link_status);
+		return 0;
+	case AVP_REG_LINK_MTU:
+		*value = atomic_load(&fake->link_mtu);
+		return 0;
 	default:
 		*value = 0;
 		return 0;
@@ -382,6 +388,18 @@ avpg_fake_migrate(struct avpg_fake *fake, enum avp_migration status)
 	if (!avpg_fake_wait(&fake->acks, acks + 1))
 		return UINT32_MAX;
 	return atomic_load(&fake->ack);
+}
+
+void
+avpg_fake_link_event(struct avpg_fake *fake, enum avp_link status, uint32_t mtu)
+{
+	atomic_store(&fake->link_status, status);
+	atomic_store(&fake->link_mtu, mtu);
+	if ((fake->config.features & AVP_FEATURE_LINK_EVENTS) == 0)
+		return;
+	atomic_fetch_or(&fake->intr_status, AVP_INTR_LINK);
+	if (fake->handler != NULL && atomic_load(&fake->intr_mask) != AVP_INTR_MASK_NONE)
+		fake->handler(fake->handler_arg);
 }
 
 /*

@@ -91,6 +91,8 @@ struct avpg_fake {
 	atomic_uint intr_mask;
 	atomic_uint intr_status;
 	atomic_uint migration_status;
+	atomic_uint link_status; /* enum avp_link */
+	atomic_uint link_mtu;
 	atomic_uint ack;  /* as written */
 	atomic_uint acks; /* times written */
 	atomic_int lives; /* register accesses that still work; then it is gone, -ENODEV */
@@ -117,6 +119,9 @@ void avpg_fake_format(struct avpg_fake *fake);
 
 /** Raise vector 0 with that migration status; wait up to 2 s for the acknowledge. Returns it. */
 uint32_t avpg_fake_migrate(struct avpg_fake *fake, enum avp_migration status);
+
+/** Say that the host's link or MTU is another now, as a device with AVP_FEATURE_LINK_EVENTS. */
+void avpg_fake_link_event(struct avpg_fake *fake, enum avp_link status, uint32_t mtu);
 
 /** Buffer @idx: its label, its descriptor, its data. */
 uint64_t avpg_fake_buf_va(const struct avpg_fake *fake, uint32_t idx);

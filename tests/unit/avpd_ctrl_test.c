@@ -253,6 +253,30 @@ configuration_out_of_range_is_refused(void **state)
 }
 
 static void
+mtu_above_the_hosts_is_refused_if_the_guest_was_told_of_it(void **state)
+{
+	struct avp_request mtu = {.req_id = AVP_REQ_SET_MTU, .arg.mtu = 1501};
+	struct avp_request config = configuration();
+	struct fixture *f = *state;
+
+	f->ctrl.limits.features |= AVP_FEATURE_LINK_EVENTS;
+	f->ctrl.limits.host_mtu = 1500;
+	configure(f);
+	assert_int_equal(request(f, &mtu), AVPD_CTRL_CHANGED);
+	avpd_ctrl_answer(&f->ctrl, 0);
+	assert_int_equal(answers(f), 1);
+	config.arg.config.features = AVP_FEATURE_LINK_EVENTS;
+	assert_int_equal(request(f, &config), AVPD_CTRL_RESET);
+	avpd_ctrl_answer(&f->ctrl, 0);
+	assert_int_equal(answers(f), 1);
+	mtu.arg.mtu = 1502;
+	assert_refused(f, &mtu, -EINVAL);
+	mtu.arg.mtu = 1500;
+	assert_int_equal(request(f, &mtu), AVPD_CTRL_CHANGED);
+	avpd_ctrl_answer(&f->ctrl, 0);
+}
+
+static void
 features_may_be_left_out(void **state)
 {
 	struct fixture *f = *state;
@@ -523,6 +547,7 @@ main(void)
 			TEST(no_request_is_taken_while_one_waits),
 			TEST(slot_rewritten_during_the_request_changes_nothing),
 			TEST(configuration_out_of_range_is_refused),
+			TEST(mtu_above_the_hosts_is_refused_if_the_guest_was_told_of_it),
 			TEST(features_may_be_left_out),
 			TEST(driver_without_tx_queues_gets_one_fifo),
 			TEST(configure_may_set_the_link_up),

@@ -913,6 +913,117 @@ device_can_be_destroyed_under_a_running_guest(void **state)
 	assert_int_equal(avpd_fixture_wait_fds(f.fds_before), f.fds_before);
 }
 
+/*
+ * Link events
+ */
+
+/* Make the device again, with @features. */
+static void
+offer(struct avpd_fixture *f, uint32_t features)
+{
+	avpd_fixture_stop(f);
+	f->conf.features = features;
+	avpd_fixture_start(f);
+	avpd_fixture_open_view(f);
+}
+
+/* Wait until the register has the value. */
+static bool
+reg_becomes(struct fake_guest *g, uint32_t reg, uint32_t value)
+{
+	for (int i = 0; i < AVPD_FIXTURE_WAIT_MS; i++) {
+		if (fake_guest_read_reg(g, reg) == value)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static void
+changes_of_the_hosts_link_and_mtu_interrupt_a_guest_that_wants_them(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+
+	offer(f, AVP_FEATURE_LINK_EVENTS);
+	connect_running(f, &g);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_STATUS), AVP_LINK_DOWN);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_MTU), 0);
+	avpd_fixture_send_host(f, true, 0);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), AVP_INTR_LINK);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_STATUS), AVP_LINK_UP);
+	avpd_fixture_send_host(f, true, 1400);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_MTU), 1400);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), AVP_INTR_LINK);
+	/* what is not new is no event */
+	avpd_fixture_send_host(f, true, 1400);
+	avpd_fixture_send_host(f, false, 1400);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(status(f).counters.interrupts, 3);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_STATUS), AVP_LINK_DOWN);
+	/* a reset changes nothing of the host's end */
+	assert_int_equal(vuser_client_reset(g.client), 0);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_MTU), 1400);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_STATUS), AVP_LINK_DOWN);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), 0);
+	fake_guest_disconnect(&g);
+}
+
+static void
+a_guest_that_does_not_want_link_events_gets_none(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct avp_request config;
+	struct fake_guest g;
+
+	offer(f, AVP_FEATURE_LINK_EVENTS);
+	fake_guest_connect(&g, f);
+	avpd_fixture_expect_guest(f);
+	config = fake_guest_configuration(&g, true);
+	config.arg.config.features = 0;
+	assert_int_equal(request_with_datapath(f, &g, &config), 0);
+	avpd_fixture_send_host(f, true, 1400);
+	assert_true(reg_becomes(&g, AVP_REG_LINK_MTU, 1400));
+	assert_int_equal(status(f).counters.interrupts, 0);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), 0);
+	fake_guest_disconnect(&g);
+}
+
+static void
+without_link_events_their_registers_read_0(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+
+	offer(f, AVP_FEATURE_VLAN);
+	connect_running(f, &g);
+	avpd_fixture_send_host(f, true, 1400);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, 0); /* which is taken after it */
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), AVP_INTR_MIGRATION);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_STATUS), AVP_LINK_UNKNOWN);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_MTU), 0);
+	fake_guest_disconnect(&g);
+}
+
+static void
+a_datapath_that_is_gone_is_a_link_that_is_down(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+
+	offer(f, AVP_FEATURE_LINK_EVENTS);
+	connect_running(f, &g);
+	avpd_fixture_send_host(f, true, 0);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	avpd_fixture_close_view(f);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_LINK_STATUS), AVP_LINK_DOWN);
+	fake_guest_disconnect(&g);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -945,6 +1056,10 @@ main(void)
 			TEST(attach_calls_a_detach_off),
 			TEST(masked_interrupt_waits_for_the_mask),
 			TEST(interrupt_waits_for_its_vector),
+			TEST(changes_of_the_hosts_link_and_mtu_interrupt_a_guest_that_wants_them),
+			TEST(a_guest_that_does_not_want_link_events_gets_none),
+			TEST(without_link_events_their_registers_read_0),
+			TEST(a_datapath_that_is_gone_is_a_link_that_is_down),
 			TEST(device_that_cannot_be_made_leaves_nothing_behind),
 			cmocka_unit_test(device_can_be_destroyed_under_a_running_guest),
 	};

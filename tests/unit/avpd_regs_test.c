@@ -64,8 +64,14 @@ reads_of_any_size_and_alignment_give_the_bytes(void **state)
 	(void)state;
 	for (uint32_t off = 0; off < 24; off++) {
 		for (uint32_t size = 1; size <= 16; size++) {
-			const uint32_t words[10] = {0x11223344, 0x55667788, 0x99aabbcc};
-			struct avpd_regs regs = {words[0], words[1], words[2], 0xddeeff00};
+			const uint32_t words[10] = {0x11223344, 0x55667788, 0x99aabbcc, 0,
+					0x12345678, 0x9abcdef0};
+			struct avpd_regs regs = {.intr_mask = words[0],
+					.intr_status = words[1],
+					.migration_status = words[2],
+					.migration_ack = 0xddeeff00,
+					.link_status = words[4],
+					.link_mtu = words[5]};
 			uint8_t bytes[16];
 
 			memset(bytes, 0x5a, sizeof(bytes));
@@ -86,7 +92,7 @@ acknowledge_and_unknown_registers_read_0(void **state)
 	avpd_regs_init(&regs);
 	write32(&regs, AVP_REG_MIGRATION_ACK, 1);
 	assert_int_equal(read32(&regs, AVP_REG_MIGRATION_ACK), 0);
-	for (uint32_t off = 16; off < AVP_REG_SPACE_SIZE; off += 4) {
+	for (uint32_t off = 24; off < AVP_REG_SPACE_SIZE; off += 4) {
 		assert_int_equal(write32(&regs, off, UINT32_MAX), 0);
 		assert_int_equal(read32(&regs, off), 0);
 	}
@@ -101,6 +107,9 @@ status_registers_cannot_be_written(void **state)
 	avpd_regs_init(&regs);
 	assert_int_equal(write32(&regs, AVP_REG_INTR_STATUS, UINT32_MAX), 0);
 	assert_int_equal(write32(&regs, AVP_REG_MIGRATION_STATUS, 2), 0);
+	assert_int_equal(write32(&regs, AVP_REG_LINK_STATUS, 2), 0);
+	assert_int_equal(write32(&regs, AVP_REG_LINK_MTU, 9000), 0);
+	assert_int_equal(regs.link_status + regs.link_mtu, 0);
 	assert_int_equal(regs.intr_status, 0);
 	assert_int_equal(regs.migration_status, 0);
 }

@@ -71,21 +71,6 @@ avpg_ctl_end(struct avpg_port *port)
 	pthread_mutex_unlock(&port->ctl_lock);
 }
 
-bool
-avpg_port_link_refresh(struct avpg_port *port)
-{
-	struct rte_eth_link link = {
-			.link_speed = RTE_ETH_SPEED_NUM_UNKNOWN,
-			.link_duplex = RTE_ETH_LINK_FULL_DUPLEX,
-			.link_autoneg = RTE_ETH_LINK_FIXED,
-			.link_status = RTE_ETH_LINK_DOWN,
-	};
-
-	if (avpg_port_wants_link(port) && avpg_port_state(port) == AVPG_ATTACHED)
-		link.link_status = RTE_ETH_LINK_UP;
-	return rte_eth_linkstatus_set(port->dev, &link) == 0;
-}
-
 void
 avpg_port_gone(struct avpg_port *port)
 {
@@ -95,32 +80,17 @@ avpg_port_gone(struct avpg_port *port)
 	sem_post(&port->wake);
 }
 
-/* Tell the device of an MTU that it does not know; that it refuses is no reason to stop. */
-static void
-tell_mtu(struct avpg_port *port)
-{
-	uint16_t mtu = port->dev->data->mtu;
-	int ret;
-
-	if (mtu == port->told_mtu || (port->told_mtu == 0 && mtu == RTE_ETHER_MTU))
-		return;
-	ret = avpg_ctrl_set_mtu(&port->ctrl, mtu);
-	if (ret == 0)
-		port->told_mtu = mtu;
-	else
-		AVPG_LOG(WARNING, "%s: mtu %u: not taken by the device: %s", port->name, mtu,
-				avpg_ctrl_error(ret));
-}
-
 /* What to accept of the device's features, by the offloads that the application wants. */
 static uint32_t
 features_wanted(const struct avpg_port *port)
 {
 	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
 
-	return (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0
-			? port->info.features & AVP_FEATURE_VLAN
-			: 0;
+	uint32_t wanted = AVP_FEATURE_LINK_EVENTS;
+
+	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
+		wanted |= AVP_FEATURE_VLAN;
+	return port->info.features & wanted;
 }
 
 int
@@ -148,7 +118,9 @@ avpg_port_configure(struct avpg_port *port)
 				config.features, avpg_ctrl_error(ret));
 		return ret;
 	}
-	tell_mtu(port);
+	/* from here on every change is told */
+	avpg_port_link_load(port);
+	avpg_port_mtu_follow(port);
 	return 0;
 }
 
@@ -163,6 +135,7 @@ avpg_dev_configure(struct rte_eth_dev *dev)
 	port->configured = false;
 	port->nb_rx_queues = (uint8_t)dev->data->nb_rx_queues;
 	port->nb_tx_queues = (uint8_t)dev->data->nb_tx_queues;
+	port->app_mtu = dev->data->mtu;
 	ret = avpg_port_configure(port);
 	port->configured = ret == 0;
 	avpg_ctl_end(port);
@@ -361,12 +334,6 @@ avpg_dev_is_removed(struct rte_eth_dev *dev)
 }
 
 static int
-avpg_link_update(struct rte_eth_dev *dev, int wait_to_complete __rte_unused)
-{
-	return avpg_port_link_refresh(dev->data->dev_private) ? 0 : -1;
-}
-
-static int
 avpg_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 {
 	struct avpg_port *port = dev->data->dev_private;
@@ -380,6 +347,8 @@ avpg_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 		AVPG_LOG(ERR, "%s: mtu %u: %s", port->name, mtu, avpg_ctrl_error(ret));
 	else if (port->configured)
 		port->told_mtu = mtu;
+	if (ret == 0)
+		port->app_mtu = mtu;
 	avpg_ctl_end(port);
 	return ret;
 }
@@ -506,6 +475,8 @@ port_init(struct avpg_port *port, struct rte_eth_dev *dev, struct avpg_hw *hw, s
 	/* what every AVP driver does, until the application says otherwise */
 	atomic_init(&port->all_groups, true);
 	dev->data->all_multicast = 1;
+	atomic_init(&port->host_link_down, false);
+	atomic_init(&port->host_mtu, 0);
 	atomic_init(&port->ctrl.cancelled, false);
 	port->ctrl.hw = hw;
 	if (sem_init(&port->wake, 0, 0) != 0)
@@ -537,6 +508,7 @@ port_take_device(struct avpg_port *port, struct avp_err *err)
 	if (ret != 0)
 		return avp_err_set(err, -ret,
 				"control FIFOs: length, entry size or an index makes no sense");
+	avpg_port_link_load(port);
 	return 0;
 }
 

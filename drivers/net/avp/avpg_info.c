@@ -65,8 +65,7 @@ avpg_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->min_rx_bufsize = AVPG_MIN_MBUF_ROOM;
 	info->max_rx_pktlen = port->info.max_rx_size;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = (uint16_t)RTE_MIN(
-			port->info.max_rx_size - RTE_ETHER_HDR_LEN, (uint32_t)AVPG_MAX_MTU);
+	info->max_mtu = avpg_port_max_mtu(port);
 	info->rx_offload_capa = RX_OFFLOADS;
 	info->tx_offload_capa = TX_OFFLOADS;
 	info->rx_desc_lim = desc_limits(&port->info.rx);

@@ -5,10 +5,10 @@
  * device's answers, which DPDK's interrupt thread may not.
  *
  * How it works
- * The interrupt handler only wakes the thread. That reads which of the two is asked for. Detach
- * closes the gates, so that no lcore touches the FIFOs any more, tells the device, and
- * acknowledges. Attach reads everything that the device says of itself anew, since it may be
- * another one, gives it the application's configuration, and opens the gates.
+ * The interrupt handler only wakes the thread. That reads what there is: detach or attach, or news
+ * of the host's link (avpg_link.c). Detach closes the gates, so that no lcore touches the FIFOs any
+ * more, tells the device, and acknowledges. Attach reads everything that the device says of itself
+ * anew, since it may be another one, gives it the application's configuration, and opens the gates.
  *
  * After a live migration the interrupt may have to be restored first: while detached, the thread
  * looks by itself. Where there is no interrupt it always does.
@@ -139,48 +139,60 @@ may_need_restore(const struct avpg_port *port)
 	return port->hw->ops->restore != NULL && (state == AVPG_DETACHED || state == AVPG_FAILED);
 }
 
-/* What the device wants: to be detached or attached, or nothing, which is AVP_MIGRATION_NONE. A
- * device that is not there reads as all ones, which is none of them. */
-static enum avp_migration
-wanted(struct avpg_port *port)
+/* What the device wants. */
+struct news {
+	enum avp_migration migration; /* to be detached or attached, or nothing: NONE */
+	bool link;                    /* us to know of link or MTU */
+	bool gone;                    /* nothing any more */
+};
+
+/* A device that is not there reads as all ones, which is none of the states of migration. */
+static struct news
+news_read(struct avpg_port *port)
 {
 	struct avpg_hw *hw = port->hw;
-	uint32_t pending, status;
+	struct news news = {.migration = AVP_MIGRATION_NONE};
+	uint32_t pending = 0;
+	uint32_t status;
 
 	/* the mask was the other device's */
 	if (may_need_restore(port) && hw->ops->restore(hw) > 0)
 		hw->ops->write32(hw, AVP_REG_INTR_MASK, AVP_INTR_MASK_ALL);
-	if (avpg_port_state(port) == AVPG_GONE ||
-			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) != 0 ||
-			(pending & AVP_INTR_MIGRATION) == 0 ||
-			hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0 ||
-			(status != AVP_MIGRATION_DETACHED && status != AVP_MIGRATION_ATTACHED))
-		return AVP_MIGRATION_NONE;
-	return (enum avp_migration)status;
+	if (avpg_port_state(port) != AVPG_GONE &&
+			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) == 0 &&
+			(pending & AVP_INTR_MIGRATION) != 0 &&
+			hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) == 0 &&
+			(status == AVP_MIGRATION_DETACHED || status == AVP_MIGRATION_ATTACHED))
+		news.migration = (enum avp_migration)status;
+	news.link = (pending & AVP_INTR_LINK) != 0;
+	news.gone = avpg_port_state(port) == AVPG_GONE;
+	return news;
 }
 
 /* Something has happened. The application is told last, with no lock held. */
 static void
 serve(struct avpg_port *port)
 {
-	enum avp_migration asked = wanted(port);
-	bool gone, link_changed;
+	struct news news = news_read(port);
+	bool link_changed;
 
-	if (asked == AVP_MIGRATION_NONE && avpg_port_state(port) != AVPG_GONE)
+	if (news.migration == AVP_MIGRATION_NONE && !news.link && !news.gone)
 		return;
 	pthread_mutex_lock(&port->ctl_lock);
-	gone = avpg_port_state(port) == AVPG_GONE;
-	if (gone)
+	news.gone = avpg_port_state(port) == AVPG_GONE;
+	if (news.gone)
 		avpg_queues_close(port);
-	else if (asked == AVP_MIGRATION_DETACHED)
+	else if (news.migration == AVP_MIGRATION_DETACHED)
 		detach(port);
-	else if (asked == AVP_MIGRATION_ATTACHED)
+	else if (news.migration == AVP_MIGRATION_ATTACHED)
 		attach(port);
-	link_changed = avpg_port_link_refresh(port);
+	link_changed = news.link && avpg_port_state(port) == AVPG_ATTACHED &&
+			avpg_port_link_event(port);
+	link_changed |= avpg_port_link_refresh(port);
 	pthread_mutex_unlock(&port->ctl_lock);
 	if (link_changed && port->dev->data->dev_conf.intr_conf.lsc != 0)
 		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_LSC, NULL);
-	if (gone && !port->gone_told) {
+	if (news.gone && !port->gone_told) {
 		port->gone_told = true;
 		AVPG_LOG(NOTICE, "%s: the device is gone: close and remove the port", port->name);
 		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_RMV, NULL);

@@ -55,7 +55,8 @@
 struct avpg_pci {
 	struct avpg_hw hw;
 	struct rte_pci_device *dev;
-	uint8_t *regs;                    /* BAR 0 */
+	uint8_t *regs;                    /* BAR 0, */
+	uint64_t regs_size;               /* at least up to AVP_REG_MIGRATION_ACK */
 	_Atomic(struct avpg_port *) port; /* NULL until there is one, and when it closes */
 	pthread_mutex_t intr_lock;        /* intr_on, and the vectors of the device */
 	bool intr_on;
@@ -103,7 +104,8 @@ pci_read32(struct avpg_hw *hw, uint32_t reg, uint32_t *value)
 	struct avpg_port *port;
 	enum memory_state state;
 
-	*value = rte_read32(pci->regs + reg);
+	/* a device without extensions may have fewer registers */
+	*value = reg + sizeof(*value) <= pci->regs_size ? rte_read32(pci->regs + reg) : 0;
 	if (*value != ALL_ONES || reg == AVP_REG_INTR_MASK)
 		return 0;
 	state = memory_state(pci);
@@ -315,6 +317,7 @@ pci_create(struct avpg_pci **out, struct rte_pci_device *dev, struct avp_err *er
 		return avp_err_set(err, ENOMEM, "no memory");
 	pci->dev = dev;
 	pci->regs = bars[AVP_BAR_MMIO].addr;
+	pci->regs_size = bars[AVP_BAR_MMIO].len;
 	pci->hw = (struct avpg_hw){
 			.ops = &pci_ops,
 			.mem = bars[AVP_BAR_MEMORY].addr,

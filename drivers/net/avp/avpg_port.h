@@ -166,6 +166,7 @@ struct avpg_port {
 	pthread_mutex_t ctl_lock;              /* info, ctrl, and all below but what is atomic */
 	uint32_t features;                     /* accepted */
 	uint32_t told_mtu;                     /* that the device knows of */
+	uint16_t app_mtu;                      /* that the application wants */
 	struct avpg_rxq *rxqs[AVP_MAX_QUEUES]; /* NULL: not set up; ethdev has its own list */
 	struct avpg_txq *txqs[AVP_MAX_QUEUES];
 	uint8_t nb_rx_queues; /* as configured by the application */
@@ -179,7 +180,9 @@ struct avpg_port {
 	atomic_bool all_groups; /* all-multicast; else only those of the list */
 	uint32_t nb_groups;     /* list and number change while gates are closed */
 	struct rte_ether_addr groups[AVPG_MAX_GROUPS];
-	uint32_t max_queues; /* that the user wants at most; 0 = as many as the device has */
+	uint32_t max_queues;        /* that the user wants at most; 0 = as many as the device has */
+	atomic_bool host_link_down; /* as the device said last; false where it does not say */
+	_Atomic uint32_t host_mtu;  /* likewise, a limit in bytes; 0 = none */
 	_Atomic(enum avpg_state) state;
 	/* the port's own thread, see avpg_migrate.c */
 	pthread_t thread;
@@ -238,8 +241,26 @@ void avpg_ctl_end(struct avpg_port *port);
 /** Words for people. */
 const char *avpg_state_text(enum avpg_state state);
 
+/*
+ * avpg_link.c
+ */
+
 /** Set ethdev's link status from the port's state. True: it has changed. */
 bool avpg_port_link_refresh(struct avpg_port *port);
+int avpg_link_update(struct rte_eth_dev *dev, int wait_to_complete);
+
+/** The largest MTU that device and host allow. Any thread. */
+uint16_t avpg_port_max_mtu(const struct avpg_port *port);
+
+/** Read what the device says of the host's link and MTU, if it does. */
+void avpg_port_link_load(struct avpg_port *port);
+
+/** Set ethdev's MTU to what the application wants or the host allows, and tell the device if it
+ * does not know. True: it has changed. ctl_lock held, device configured. */
+bool avpg_port_mtu_follow(struct avpg_port *port);
+
+/** The device says that link or MTU has changed. True: the port's has, too. ctl_lock held. */
+bool avpg_port_link_event(struct avpg_port *port);
 
 /*
  * avpg_queue.c; what walks over all queues wants ctl_lock held

@@ -126,23 +126,31 @@ arg_mru(const struct arg_ctx *ctx, const char *value)
 }
 
 static int
-arg_vlan_offload(const struct arg_ctx *ctx, const char *value)
+arg_bool(const struct arg_ctx *ctx, const char *value, bool *out)
 {
 	uint32_t on = 0;
 	int ret = arg_number(ctx, value, 10, 0, 1, &on);
 
-	ctx->args->vlan_offload = on != 0;
+	*out = on != 0;
 	return ret;
+}
+
+static int
+arg_vlan_offload(const struct arg_ctx *ctx, const char *value)
+{
+	return arg_bool(ctx, value, &ctx->args->vlan_offload);
 }
 
 static int
 arg_recycle(const struct arg_ctx *ctx, const char *value)
 {
-	uint32_t on = 0;
-	int ret = arg_number(ctx, value, 10, 0, 1, &on);
+	return arg_bool(ctx, value, &ctx->args->recycle);
+}
 
-	ctx->args->recycle = on != 0;
-	return ret;
+static int
+arg_link_events(const struct arg_ctx *ctx, const char *value)
+{
+	return arg_bool(ctx, value, &ctx->args->link_events);
 }
 
 static int
@@ -208,6 +216,7 @@ static const struct arg {
 		{"mru", arg_mru},
 		{"vlan_offload", arg_vlan_offload},
 		{"recycle", arg_recycle},
+		{"link_events", arg_link_events},
 		{"domain", arg_domain},
 		{"domain_size", arg_domain_size},
 		{"mode", arg_mode},
@@ -274,6 +283,7 @@ avph_args_parse(struct avph_args *args, const char *name, const char *params, st
 			.ring = AVPH_DEFAULT_RING,
 			.mru = AVPH_DEFAULT_MRU,
 			.recycle = true,
+			.link_events = true,
 			.default_socket = true,
 			.perm = {.mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1},
 	};

@@ -41,6 +41,7 @@ struct avph_args {
 	uint32_t mru;     /* bytes */
 	bool vlan_offload;
 	bool recycle;
+	bool link_events;
 	bool default_socket; /* no socket= was given */
 	struct rte_ether_addr mac;
 	struct avp_sock_perm perm;

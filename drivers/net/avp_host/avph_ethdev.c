@@ -367,13 +367,30 @@ avph_accept_all(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* A limit for what the application sends: ethdev has checked it against max_mtu. */
+struct mtu_args {
+	struct avph_port *port;
+	uint16_t mtu;
+};
+
+static int
+mtu_set_on_loop(void *arg)
+{
+	const struct mtu_args *args = arg;
+
+	args->port->mtu = args->mtu;
+	avph_port_tell_host(args->port);
+	return 0;
+}
+
+/* A limit for what the application sends, which ethdev has checked against max_mtu, and for the
+ * guest, which is told. */
 static int
 avph_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 {
-	RTE_SET_USED(dev);
-	RTE_SET_USED(mtu);
-	return 0;
+	struct avph_port *port = dev_port(dev);
+	struct mtu_args args = {port, mtu};
+
+	return avp_loop_call(port->process->loop, mtu_set_on_loop, &args);
 }
 
 static int

@@ -216,6 +216,7 @@ avph_port_update(struct avph_port *port)
 	port_deal_tx_lanes(port);
 	if (avph_port_link(port))
 		port_open_gates(port);
+	avph_port_tell_host(port);
 }
 
 /* The other ports of the memory: their limits may have changed, and no burst that began before is
@@ -282,6 +283,24 @@ chan_send_done(struct avph_port *port, uint32_t epoch)
 		AVPH_LOG(ERR, "%s: answer to the device: %s", port->name, strerror(-ret));
 }
 
+void
+avph_port_tell_host(struct avph_port *port)
+{
+	struct avpd_msg msg = {.type = AVPD_MSG_HOST};
+	const struct avpd_host *was = &port->host;
+	int ret;
+
+	msg.host.link_up = port->started && port->link_wanted;
+	msg.host.mtu = port->mtu;
+	if (port->chan.fd < 0 || (msg.host.link_up == was->link_up && msg.host.mtu == was->mtu))
+		return;
+	ret = chan_send(port, &msg);
+	if (ret == 0)
+		port->host = msg.host;
+	else if (ret != -EAGAIN) /* with the next change */
+		AVPH_LOG(ERR, "%s: link and MTU for the device: %s", port->name, strerror(-ret));
+}
+
 static void
 log_guest(const struct avph_port *port, const struct avpd_guest *was)
 {
@@ -322,7 +341,8 @@ chan_handle_guest(struct avph_port *port, const struct avpd_msg *msg)
 	chan_send_done(port, msg->epoch);
 	/* The guest has its answer: from here on the application may take its time. */
 	log_guest(port, &was);
-	if (guest.nb_tx_queues != was.nb_tx_queues || guest.nb_rx_queues != was.nb_rx_queues)
+	if (guest.nb_tx_queues != was.nb_tx_queues || guest.nb_rx_queues != was.nb_rx_queues ||
+			guest.mtu != was.mtu)
 		rte_eth_dev_callback_process(port->eth_dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
 	avph_port_link_report(port, true);
 }
@@ -539,6 +559,8 @@ avph_port_open(struct avph_port *port, struct avp_err *err)
 	port->link_wanted = true;
 	port->features = (port->args.vlan_offload ? AVP_FEATURE_VLAN : 0) |
 			(port->args.recycle ? AVP_FEATURE_RECYCLE : 0);
+	port->features |= port->args.link_events ? AVP_FEATURE_LINK_EVENTS : 0;
+	port->chan.fd = -1;
 	migration_init(&port->migration);
 	port_format(port);
 	ret = port_open_device(port, err);

@@ -135,8 +135,10 @@ struct avph_port {
 	struct avpd_device *device;
 	struct avp_watch chan; /* datapath's end of the device's channel */
 	struct avpd_guest guest;
+	struct avpd_host host; /* as the device was told last */
 	bool started;
 	bool link_wanted;      /* dev_set_link_up/down */
+	uint16_t mtu;          /* as set by the application, 0 = not */
 	uint16_t nb_rx_queues; /* of the application, as configured */
 	uint16_t nb_tx_queues;
 	uint32_t features;              /* offered */
@@ -163,6 +165,9 @@ void avph_port_close(struct avph_port *port);
 void avph_port_update(struct avph_port *port);
 /** Shut all gates of the port. */
 void avph_port_shut(struct avph_port *port);
+
+/** Tell the device of the link and MTU here, if they have changed. */
+void avph_port_tell_host(struct avph_port *port);
 
 /** Is the link up? */
 bool avph_port_link(const struct avph_port *port);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * What the two ends of a port tell each other beyond packets, net_avp_host and net_avp_user in one
+ * process: link and MTU, each with the feature on and off.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "avph_api.h"
+#include "port_pair.h"
+
+#define LIMIT_MS 20000
+
+static const struct pair_end_conf host_conf = {.nb_queues = 1, .devargs = ",mru=9238"};
+static const struct pair_end_conf host_silent = {
+		.nb_queues = 1, .devargs = ",mru=9238,link_events=0"};
+static const struct pair_end_conf guest_conf = {.nb_queues = 1, .lsc = true};
+
+static struct pair pair;
+
+/* Events of the guest's and of the host's port, by type. */
+static atomic_uint events[2][RTE_ETH_EVENT_MAX];
+
+static int
+on_event(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	(void)port_id;
+	(void)ret;
+	atomic_fetch_add(&events[arg != NULL][type], 1);
+	return 0;
+}
+
+static void
+count_events(struct pair_end *end, bool host, enum rte_eth_event_type type)
+{
+	assert_int_equal(rte_eth_dev_callback_register(
+					 end->port_id, type, on_event, host ? &pair : NULL),
+			0);
+}
+
+static int
+setup(void **state)
+{
+	memset(&pair, 0, sizeof(pair));
+	for (size_t i = 0; i < RTE_ETH_EVENT_MAX; i++) {
+		atomic_store(&events[0][i], 0);
+		atomic_store(&events[1][i], 0);
+	}
+	*state = &pair;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	pair_destroy(*state);
+	return 0;
+}
+
+static void
+wait_count(atomic_uint *value, unsigned int want)
+{
+	for (int i = 0; i < LIMIT_MS * 20 && atomic_load(value) != want; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+	assert_int_equal(atomic_load(value), want);
+}
+
+static uint16_t
+mtu(const struct pair_end *end)
+{
+	uint16_t mtu;
+
+	assert_int_equal(rte_eth_dev_get_mtu(end->port_id, &mtu), 0);
+	return mtu;
+}
+
+static void
+a_packet_each_way(struct pair *p)
+{
+	struct pair_stream stream;
+
+	pair_stream_init(&stream, p, 1, 2048);
+	pair_transfer(&p->guest, &p->host, &stream, 1, 100);
+	pair_stream_init(&stream, p, 1, 2048);
+	pair_transfer(&p->host, &p->guest, &stream, 1, 100);
+}
+
+static void
+the_hosts_link_is_the_guests(void **state)
+{
+	struct pair *p = *state;
+	atomic_uint *lsc = &events[0][RTE_ETH_EVENT_INTR_LSC];
+	unsigned int before;
+
+	pair_create(p, 0, &host_conf, &guest_conf);
+	count_events(&p->guest, false, RTE_ETH_EVENT_INTR_LSC);
+	for (int i = 0; i < 5; i++) {
+		before = atomic_load(lsc);
+		assert_int_equal(rte_eth_dev_set_link_down(p->host.port_id), 0);
+		wait_count(lsc, before + 1);
+		assert_false(pair_end_link(&p->guest));
+		assert_int_equal(rte_eth_dev_set_link_up(p->host.port_id), 0);
+		wait_count(lsc, before + 2);
+		assert_true(pair_end_link(&p->guest));
+		/* a host that is stopped carries nothing either */
+		pair_end_stop(&p->host);
+		wait_count(lsc, before + 3);
+		assert_false(pair_end_link(&p->guest));
+		pair_end_start(&p->host);
+		wait_count(lsc, before + 4);
+		assert_true(pair_end_link(&p->guest));
+		a_packet_each_way(p);
+	}
+}
+
+static void
+a_guest_that_comes_finds_the_link_as_it_is(void **state)
+{
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_conf, &guest_conf);
+	pair_end_remove(&p->guest);
+	assert_int_equal(rte_eth_dev_set_link_down(p->host.port_id), 0);
+	pair_guest_add(p, &guest_conf);
+	assert_false(pair_end_link(&p->guest));
+	assert_int_equal(rte_eth_dev_set_link_up(p->host.port_id), 0);
+	pair_end_wait_link(&p->guest, true);
+	pair_end_wait_link(&p->host, true);
+	a_packet_each_way(p);
+}
+
+static void
+without_link_events_the_guest_hears_nothing(void **state)
+{
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_silent, &guest_conf);
+	count_events(&p->guest, false, RTE_ETH_EVENT_INTR_LSC);
+	assert_int_equal(rte_eth_dev_set_link_down(p->host.port_id), 0);
+	assert_int_equal(rte_eth_dev_set_mtu(p->host.port_id, 1400), 0);
+	/* by now it would have been told: the migration's interrupt came after */
+	assert_int_equal(rte_avp_host_detach(p->host.port_id, LIMIT_MS), 0);
+	assert_int_equal(mtu(&p->guest), 1500);
+	assert_int_equal(rte_avp_host_attach(p->host.port_id, LIMIT_MS), 0);
+	pair_end_wait_link(&p->guest, true);
+	assert_int_equal(rte_eth_dev_set_mtu(p->guest.port_id, 9000), 0);
+	assert_int_equal(rte_eth_dev_set_link_up(p->host.port_id), 0);
+	pair_end_wait_link(&p->host, true);
+	a_packet_each_way(p);
+}
+
+static void
+each_end_learns_of_the_others_mtu(void **state)
+{
+	struct pair *p = *state;
+	struct rte_avp_host_info info;
+	atomic_uint *lsc = &events[0][RTE_ETH_EVENT_INTR_LSC];
+	atomic_uint *numbers = &events[1][RTE_ETH_EVENT_QUEUE_STATE];
+	unsigned int before;
+
+	pair_create(p, 0, &host_conf, &guest_conf);
+	count_events(&p->guest, false, RTE_ETH_EVENT_INTR_LSC);
+	count_events(&p->host, true, RTE_ETH_EVENT_QUEUE_STATE);
+	assert_int_equal(rte_eth_dev_set_mtu(p->guest.port_id, 9000), 0);
+	wait_count(numbers, 1);
+	assert_int_equal(rte_avp_host_info_get(p->host.port_id, &info), 0);
+	assert_int_equal(info.mtu, 9000);
+	before = atomic_load(lsc);
+	assert_int_equal(rte_eth_dev_set_mtu(p->host.port_id, 4000), 0);
+	wait_count(lsc, before + 1);
+	assert_int_equal(mtu(&p->guest), 4000);
+	wait_count(numbers, 2);
+	assert_int_equal(rte_avp_host_info_get(p->host.port_id, &info), 0);
+	assert_int_equal(info.mtu, 4000);
+	assert_int_equal(rte_eth_dev_set_mtu(p->guest.port_id, 4001), -EINVAL);
+	assert_true(pair_end_link(&p->guest));
+	/* an attach brings no other */
+	assert_int_equal(rte_avp_host_detach(p->host.port_id, LIMIT_MS), 0);
+	assert_int_equal(rte_avp_host_attach(p->host.port_id, LIMIT_MS), 0);
+	pair_end_wait_link(&p->guest, true);
+	assert_int_equal(mtu(&p->guest), 4000);
+	assert_int_equal(rte_eth_dev_set_mtu(p->host.port_id, 9216), 0);
+	for (int i = 0; i < LIMIT_MS && mtu(&p->guest) != 9000; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	assert_int_equal(mtu(&p->guest), 9000);
+}
+
+int
+main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+			TEST(the_hosts_link_is_the_guests),
+			TEST(a_guest_that_comes_finds_the_link_as_it_is),
+			TEST(without_link_events_the_guest_hears_nothing),
+			TEST(each_end_learns_of_the_others_mtu),
+	};
+
+	cmocka_set_test_filter(getenv("TEST_FILTER")); /* NULL: all */
+	if (pair_eal_init(argc, argv, "avp-events") != 0)
+		return 1;
+	return cmocka_run_group_tests_name("events", tests, NULL, NULL);
+}
