@@ -406,6 +406,22 @@ a_guest_may_leave_and_come_back_with_packets_in_flight(void **state)
 	}
 }
 
+static void
+a_running_port_of_either_kind_can_be_removed(void **state)
+{
+	struct pair *p = *state;
+	struct pair_end *ends[] = {&p->guest, &p->host};
+
+	for (size_t i = 0; i < RTE_DIM(ends); i++) {
+		pair_create(p, 0, &plain, &plain);
+		both_ways(p, 1, 2048, 100, 100);
+		assert_int_equal(rte_eal_hotplug_remove("vdev", ends[i]->name), 0);
+		assert_false(rte_eth_dev_is_valid_port(ends[i]->port_id));
+		ends[i]->present = false;
+		pair_destroy(p);
+	}
+}
+
 static atomic_uint nb_removals;
 
 static int
@@ -609,6 +625,7 @@ main(int argc, char **argv)
 			TEST(the_link_can_be_set_down_and_up),
 			TEST(a_configuration_can_change),
 			TEST(a_guest_may_leave_and_come_back_with_packets_in_flight),
+			TEST(a_running_port_of_either_kind_can_be_removed),
 			TEST(a_guest_survives_a_host_that_vanishes),
 			TEST(detach_and_attach_with_packets_in_flight),
 			TEST(stop_and_close_work_while_detached),
