@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * The pollers: random_poll.h.
+ *
+ * Poller p has the queues of each end whose number, plus p, is even or odd. One of them is a thread
+ * that DPDK knows (it has a cache in each mempool), the other is not.
+ */
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_ring.h>
+
+#include "random_flow.h"
+#include "random_poll.h"
+
+#define MAX_BURST 64u
+#define MAX_KEPT 48u
+#define RING_SIZE 64u
+
+struct poller {
+	pthread_t thread;
+	unsigned int number;
+	struct random rnd;
+	_Atomic uint64_t rounds;
+	_Atomic uint32_t nb_kept;
+	struct rte_mbuf *kept[MAX_KEPT];
+	struct rte_ring *inbox; /* from the other one */
+};
+
+static struct poller pollers[RANDOM_NB_POLLERS];
+static struct random_end *const *ends;
+static atomic_bool quit;
+static atomic_bool traffic;
+static atomic_bool flush;
+static atomic_uint swapped;
+
+/*
+ * Mbufs kept
+ */
+
+/* Free one of those kept, any of them. */
+static void
+kept_free_one(struct poller *poller)
+{
+	const uint32_t nb = atomic_load(&poller->nb_kept);
+	const uint32_t i = random_below(&poller->rnd, nb);
+
+	rte_pktmbuf_free(poller->kept[i]);
+	poller->kept[i] = poller->kept[nb - 1];
+	atomic_store(&poller->nb_kept, nb - 1);
+}
+
+/* Done with an mbuf: free it now, later, or have the other one free it. */
+static void
+dispose(struct poller *poller, struct rte_mbuf *mbuf)
+{
+	const uint32_t nb = atomic_load(&poller->nb_kept);
+	const uint32_t what = random_below(&poller->rnd, 8);
+	struct rte_ring *to = pollers[RANDOM_NB_POLLERS - 1 - poller->number].inbox;
+
+	if (atomic_load(&flush)) {
+		rte_pktmbuf_free(mbuf);
+	} else if (what == 0 && nb < MAX_KEPT) {
+		poller->kept[nb] = mbuf;
+		atomic_store(&poller->nb_kept, nb + 1);
+	} else if (what != 1 || rte_ring_enqueue(to, mbuf) != 0) {
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+static void
+let_go(struct poller *poller)
+{
+	struct rte_mbuf *mbufs[RING_SIZE];
+	unsigned int nb =
+			rte_ring_dequeue_burst(poller->inbox, (void **)mbufs, RTE_DIM(mbufs), NULL);
+
+	rte_pktmbuf_free_bulk(mbufs, nb);
+	if (atomic_load(&flush))
+		while (atomic_load(&poller->nb_kept) > 0)
+			kept_free_one(poller);
+	else if (atomic_load(&poller->nb_kept) > 0 && random_once_in(&poller->rnd, 4))
+		kept_free_one(poller);
+}
+
+/*
+ * Bursts
+ */
+
+static uint32_t
+random_size(struct random *rnd, uint32_t max)
+{
+	switch (random_below(rnd, 16)) {
+	case 0:
+		return RANDOM_MIN_PKT + random_below(rnd, max + 1 - RANDOM_MIN_PKT);
+	case 1:
+		return max - random_below(rnd, 8);
+	case 2:
+	case 3: /* around the end of a buffer */
+		return RTE_MIN(2040 + random_below(rnd, 16), max);
+	default:
+		return RANDOM_MIN_PKT + random_below(rnd, 300);
+	}
+}
+
+/* A packet, as it is or as a clone of one that is kept. */
+static struct rte_mbuf *
+make(struct poller *poller, const struct random_end *from, const struct random_packet *packet)
+{
+	const bool own = from->own_pool != NULL && random_once_in(&poller->rnd, 3);
+	struct rte_mbuf *mbuf = random_flow_make(
+			&poller->rnd, from, own ? from->own_pool : from->pool, packet);
+	struct rte_mbuf *clone;
+
+	if (mbuf == NULL || !random_once_in(&poller->rnd, 16))
+		return mbuf;
+	clone = rte_pktmbuf_clone(mbuf, from->pool);
+	if (clone == NULL)
+		return mbuf;
+	clone->ol_flags |= mbuf->ol_flags & RTE_MBUF_F_TX_VLAN;
+	clone->vlan_tci = mbuf->vlan_tci;
+	dispose(poller, mbuf);
+	return clone;
+}
+
+/* Send a burst of one of the queue's flows. Returns the number sent. */
+static uint32_t
+send_some(struct poller *poller, const struct random_end *from, uint16_t queue)
+{
+	const uint32_t nb_flows = (RANDOM_NB_FLOWS - queue + from->nb_txq - 1) / from->nb_txq;
+	const uint16_t want = (uint16_t)(1 + random_below(&poller->rnd, MAX_BURST));
+	struct rte_mbuf *pkts[MAX_BURST];
+	struct random_packet packet;
+	uint16_t sent;
+
+	packet.flow = queue + from->nb_txq * random_below(&poller->rnd, nb_flows);
+	packet.era = random_flow_begin(from->side, packet.flow);
+	for (packet.index = 0; packet.index < want; packet.index++) {
+		packet.size = random_size(&poller->rnd, from->max_pkt);
+		pkts[packet.index] = make(poller, from, &packet);
+		if (pkts[packet.index] == NULL)
+			break;
+	}
+	sent = rte_eth_tx_burst(from->port_id, queue, pkts, (uint16_t)packet.index);
+	if (sent > packet.index)
+		random_die("%s: queue %u: %u packets sent of %u", from->name, queue, sent,
+				packet.index);
+	random_flow_sent(from->side, packet.flow, sent);
+	rte_pktmbuf_free_bulk(pkts + sent, packet.index - sent);
+	return sent;
+}
+
+static uint32_t
+receive(struct poller *poller, const struct random_end *to, uint16_t queue)
+{
+	const uint16_t want = (uint16_t)(1 + random_below(&poller->rnd, MAX_BURST));
+	struct rte_mbuf *pkts[MAX_BURST];
+	const uint16_t nb = rte_eth_rx_burst(to->port_id, queue, pkts, want);
+
+	if (nb > want)
+		random_die("%s: queue %u: %u packets received, not %u at most", to->name, queue, nb,
+				want);
+	for (uint16_t i = 0; i < nb; i++)
+		random_flow_check(to, queue, pkts[i]);
+	for (uint16_t i = 0; i < nb; i++)
+		dispose(poller, pkts[i]);
+	return nb;
+}
+
+static uint32_t
+poll_end(struct poller *poller, const struct random_end *end)
+{
+	const uint16_t first = (poller->number + atomic_load(&swapped)) % RANDOM_NB_POLLERS;
+	uint32_t nb = 0;
+
+	for (uint16_t q = first; q < end->nb_rxq; q += RANDOM_NB_POLLERS)
+		if (!atomic_load(&end->no_rx))
+			nb += receive(poller, end, q);
+	for (uint16_t q = first; q < end->nb_txq; q += RANDOM_NB_POLLERS) {
+		if (atomic_load(&traffic) && !atomic_load(&end->no_tx) &&
+				random_once_in(&poller->rnd, 2))
+			nb += send_some(poller, end, q);
+		else
+			/* what the other end has returned */
+			rte_eth_tx_burst(end->port_id, q, NULL, 0);
+	}
+	return nb;
+}
+
+static void *
+poller_main(void *arg)
+{
+	struct poller *poller = arg;
+
+	if (poller->number == 0 && rte_thread_register() != 0)
+		random_die("a thread cannot be made known to the EAL");
+	while (!atomic_load(&quit)) {
+		uint32_t nb = 0;
+
+		for (int side = 0; side < NB_SIDES; side++)
+			if (atomic_load(&ends[side]->polled))
+				nb += poll_end(poller, ends[side]);
+		let_go(poller);
+		random_watch();
+		atomic_fetch_add(&poller->rounds, 1);
+		if (nb == 0)
+			random_nap();
+		else
+			sched_yield();
+	}
+	if (poller->number == 0)
+		rte_thread_unregister();
+	return NULL;
+}
+
+/*
+ * What the operations thread wants of them
+ */
+
+void
+random_poll_start(struct random_end *the_ends[NB_SIDES], uint64_t seed)
+{
+	static struct random_end *copy[NB_SIDES];
+
+	for (int side = 0; side < NB_SIDES; side++)
+		copy[side] = the_ends[side];
+	ends = copy;
+	for (unsigned int i = 0; i < RANDOM_NB_POLLERS; i++) {
+		struct poller *poller = &pollers[i];
+
+		poller->number = i;
+		random_seed(&poller->rnd, seed, 1 + i);
+		poller->inbox = rte_ring_create(
+				i == 0 ? "random0" : "random1", RING_SIZE, SOCKET_ID_ANY, 0);
+		if (poller->inbox == NULL)
+			random_die("no ring");
+	}
+	for (unsigned int i = 0; i < RANDOM_NB_POLLERS; i++)
+		if (pthread_create(&pollers[i].thread, NULL, poller_main, &pollers[i]) != 0)
+			random_die("no thread");
+}
+
+void
+random_poll_stop(void)
+{
+	random_poll_traffic(false);
+	random_poll_flush(true);
+	atomic_store(&quit, true);
+	for (unsigned int i = 0; i < RANDOM_NB_POLLERS; i++)
+		pthread_join(pollers[i].thread, NULL);
+	for (unsigned int i = 0; i < RANDOM_NB_POLLERS; i++)
+		rte_ring_free(pollers[i].inbox);
+}
+
+void
+random_poll_pass(void)
+{
+	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+
+	for (unsigned int i = 0; i < RANDOM_NB_POLLERS; i++) {
+		const uint64_t round = atomic_load(&pollers[i].rounds);
+
+		while (atomic_load(&pollers[i].rounds) == round) {
+			if (random_now_ms() > limit)
+				random_die("poller %u has not come round in %u ms", i,
+						RANDOM_LIMIT_MS);
+			random_nap();
+		}
+	}
+}
+
+void
+random_poll_park(struct random_end *end)
+{
+	if (!atomic_load(&end->polled))
+		return;
+	atomic_store(&end->polled, false);
+	random_poll_pass();
+}
+
+void
+random_poll_unpark(struct random_end *end)
+{
+	atomic_store(&end->polled, true);
+}
+
+void
+random_poll_traffic(bool on)
+{
+	atomic_store(&traffic, on);
+	if (!on)
+		random_poll_pass();
+}
+
+void
+random_poll_flush(bool on)
+{
+	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+
+	atomic_store(&flush, on);
+	for (unsigned int i = 0; on && i < RANDOM_NB_POLLERS; i++) {
+		/* the first pass may fill the inbox of one that has been */
+		random_poll_pass();
+		while (atomic_load(&pollers[i].nb_kept) > 0 || !rte_ring_empty(pollers[i].inbox)) {
+			if (random_now_ms() > limit)
+				random_die("poller %u keeps %u mbufs", i,
+						atomic_load(&pollers[i].nb_kept));
+			random_nap();
+		}
+	}
+}
+
+void
+random_poll_swap(void)
+{
+	atomic_fetch_xor(&swapped, 1);
+}
