@@ -57,6 +57,35 @@ fixture_probe(struct avpg_fixture *f)
 	f->port = dev->data->dev_private;
 }
 
+int
+fixture_probe_fails(struct avpg_fake *fake)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocate("simulated1");
+	struct avp_err err = {0};
+	int ret;
+
+	assert_non_null(dev);
+	dev->data->dev_private = rte_zmalloc(NULL, sizeof(struct avpg_port), 64);
+	ret = avpg_ethdev_init(dev, &fake->hw, &err);
+	assert_int_not_equal(ret, 0);
+	assert_true(err.msg[0] != '\0');
+	assert_null(fake->handler);
+	assert_false(fake->destroyed);
+	rte_eth_dev_release_port(dev);
+	return ret;
+}
+
+void
+fixture_close(struct avpg_fixture *f)
+{
+	rte_eth_dev_stop(f->port_id);
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	assert_true(f->fake->destroyed);
+	assert_null(f->fake->handler);
+	f->fake->destroyed = false;
+	f->port = NULL;
+}
+
 void
 fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room)
 {
@@ -108,14 +137,18 @@ fixture_check_pool(const struct avpg_fixture *f)
 void
 fixture_destroy(struct avpg_fixture *f)
 {
-	if (f->port != NULL) {
-		rte_eth_dev_stop(f->port_id);
-		assert_int_equal(rte_eth_dev_close(f->port_id), 0);
-		assert_true(f->fake->destroyed);
-	}
+	if (f->port != NULL)
+		fixture_close(f);
 	fixture_check_pool(f);
 	rte_mempool_free(f->pool);
 	avpg_fake_destroy(f->fake);
+}
+
+void
+fixture_recreate(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room)
+{
+	fixture_destroy(f);
+	fixture_create(f, conf, mbuf_room);
 }
 
 uint64_t

@@ -31,8 +31,15 @@ int fixture_eal_init(void);
 
 /** A device and a port on it, not configured. @mbuf_room: data bytes of an mbuf. */
 void fixture_create(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room);
+/** Another device and pool in place of what there is. */
+void fixture_recreate(
+		struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint32_t mbuf_room);
+/** Stop and close the port; the device stays. */
+void fixture_close(struct avpg_fixture *f);
 /** Make the port again, after it was closed. */
 void fixture_probe(struct avpg_fixture *f);
+/** Make another port, of a device, and expect that to fail cleanly. Returns the -errno. */
+int fixture_probe_fails(struct avpg_fake *fake);
 /** Configure with so many queues, as f->conf says, set them up, start. */
 void fixture_start(struct avpg_fixture *f, uint16_t nb_rx, uint16_t nb_tx);
 /** All mbufs must be back in the pool, and no header of one overwritten by data of another. */

@@ -380,25 +380,6 @@ a_device_that_is_gone_is_reported_once(void **state)
 	assert_int_equal(atomic_load(&nb_removals), 1);
 }
 
-/* Make an ethdev of the device and expect that to fail. */
-static int
-probe_fails(struct avpg_fake *fake)
-{
-	struct rte_eth_dev *dev = rte_eth_dev_allocate("simulated1");
-	struct avp_err err = {0};
-	int ret;
-
-	assert_non_null(dev);
-	dev->data->dev_private = rte_zmalloc(NULL, sizeof(struct avpg_port), 64);
-	ret = avpg_ethdev_init(dev, &fake->hw, &err);
-	assert_int_not_equal(ret, 0);
-	assert_true(err.msg[0] != '\0');
-	assert_null(fake->handler);
-	assert_false(fake->destroyed);
-	rte_eth_dev_release_port(dev);
-	return ret;
-}
-
 static void
 a_bad_device_is_refused_and_left_alone(void **state __rte_unused)
 {
@@ -407,18 +388,18 @@ a_bad_device_is_refused_and_left_alone(void **state __rte_unused)
 	assert_non_null(fake);
 	avpg_fake_stop(fake); /* its thread would write the FIFO's length anew */
 	fake->info->magic = 0;
-	assert_int_equal(probe_fails(fake), -ENODEV);
+	assert_int_equal(fixture_probe_fails(fake), -ENODEV);
 	fake->info->magic = AVP_DEVICE_MAGIC;
 	fake->req.fifo->len = 17;
-	assert_int_equal(probe_fails(fake), -EINVAL);
+	assert_int_equal(fixture_probe_fails(fake), -EINVAL);
 	fake->req.fifo->len = AVPG_FAKE_CTRL_LEN;
 	memset(fake->info->mac, 0, 6);
-	assert_int_equal(probe_fails(fake), -EINVAL);
+	assert_int_equal(fixture_probe_fails(fake), -EINVAL);
 	fake->info->mac[0] = 0x03; /* a group */
-	assert_int_equal(probe_fails(fake), -EINVAL);
+	assert_int_equal(fixture_probe_fails(fake), -EINVAL);
 	assert_int_equal(atomic_load(&fake->acks), 0);
 	atomic_store(&fake->migration_status, AVP_MIGRATION_DETACHED);
-	assert_int_equal(probe_fails(fake), -EBUSY);
+	assert_int_equal(fixture_probe_fails(fake), -EBUSY);
 	assert_int_equal(atomic_load(&fake->acks), 1);
 	assert_int_equal(atomic_load(&fake->ack), AVP_MIGRATION_DETACHED);
 	avpg_fake_destroy(fake);

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * What DPDK's own net_avp does wrong with packets, and this driver must not: a test for each that
+ * driver fails, against a simulated device that provokes it. The list, and where the rest of it is
+ * tested: docs/driver-guest.md, "What the stock driver does wrong".
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "avpg_port_fixture.h"
+
+static struct avpg_fixture fixture;
+static uint8_t bytes[AVP_MAX_PKT_SIZE];
+static uint8_t got[AVP_MAX_SEGS * UINT16_MAX];
+
+static int
+group_setup(void **state __rte_unused)
+{
+	return fixture_eal_init();
+}
+
+static int
+setup(void **state)
+{
+	fixture_create(&fixture, &avpg_fake_default, 2048);
+	*state = &fixture;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	fixture_destroy(*state);
+	return 0;
+}
+
+static uint64_t
+oerrors(const struct avpg_fixture *f)
+{
+	struct rte_eth_stats stats;
+
+	assert_int_equal(rte_eth_stats_get(f->port_id, &stats), 0);
+	return stats.oerrors;
+}
+
+/* What the host has sent is dropped, counted under @xstat, and costs no mbuf. */
+static void
+expect_drop(struct avpg_fixture *f, const char *xstat)
+{
+	uint64_t before = fixture_xstat(f, xstat);
+	struct rte_mbuf *m;
+	uint64_t va;
+
+	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
+	assert_int_equal(fixture_xstat(f, xstat), before + 1);
+	assert_true(avpg_fake_get(&f->fake->free[0], &va));
+	fixture_check_pool(f);
+}
+
+/*
+ * Receive
+ */
+
+static void
+a_packet_larger_than_five_mbufs_gets_as_many_as_it_needs(void **state)
+{
+	static const struct {
+		uint32_t room;
+		uint16_t nb_mbufs;
+	} cases[] = {{2048, 5}, {1024, 10}, {128, 73}, {AVPG_MIN_MBUF_ROOM, 145}};
+	struct avpg_fixture *f = *state;
+	struct rte_mbuf *m;
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		fixture_recreate(f, &avpg_fake_default, cases[i].room);
+		fixture_start(f, 1, 1);
+		fixture_host_send(f, 0, 0, AVP_MAX_PKT_SIZE, 2048);
+		assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 1);
+		assert_int_equal(m->nb_segs, cases[i].nb_mbufs);
+		fixture_bytes(bytes, AVP_MAX_PKT_SIZE, 0);
+		fixture_check_mbuf(m, bytes, AVP_MAX_PKT_SIZE);
+		rte_pktmbuf_free(m);
+		fixture_check_pool(f);
+	}
+}
+
+/* 64 KiB in five segments that add up, all of them in BAR 2: 32 mbufs of 2 KiB. */
+static void
+a_packet_of_64_kib_is_dropped(void **state)
+{
+	struct avpg_fixture *f = *state;
+	uint32_t own = avpg_fake_own_buf(f->fake);
+	struct avp_desc *desc;
+
+	fixture_start(f, 1, 1);
+	desc = fixture_host_send(f, 0, 0, 5, 1);
+	desc->pkt_len = UINT16_MAX;
+	for (uint32_t i = 0; i < AVP_MAX_SEGS; i++)
+		avpg_fake_desc(f->fake, own + i)->data_len = UINT16_MAX / AVP_MAX_SEGS;
+	expect_drop(f, "rx_q0_drop_too_long");
+	fixture_traffic(f, 9000);
+}
+
+static void
+a_packet_without_bytes_takes_no_mbuf(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	fixture_start(f, 1, 1);
+	for (uint32_t len = 0; len < AVP_MIN_PKT_SIZE; len++) {
+		struct avp_desc *desc = fixture_host_send(f, 0, 0, len, 2048);
+
+		desc->nb_segs = 1;
+		expect_drop(f, "rx_q0_drop_too_short");
+	}
+	/* the bytes are there, their number says that there are none */
+	fixture_host_send(f, 0, 0, 5000, 2048)->pkt_len = 0;
+	expect_drop(f, "rx_q0_drop_too_short");
+	fixture_traffic(f, 9000);
+}
+
+static void
+a_chain_of_another_length_than_its_packet_is_dropped_whole(void **state)
+{
+	struct avpg_fixture *f = *state;
+	uint32_t own = avpg_fake_own_buf(f->fake);
+
+	fixture_start(f, 1, 1);
+	for (uint32_t seg = 0; seg < AVP_MAX_SEGS; seg++) {
+		/* one byte too few, one too many, none, in each segment in turn */
+		fixture_host_send(f, 0, 0, 9000, 1800);
+		avpg_fake_desc(f->fake, own + seg)->data_len--;
+		expect_drop(f, "rx_q0_drop_bad_len");
+		fixture_host_send(f, 0, 0, 9000, 1800);
+		avpg_fake_desc(f->fake, own + seg)->data_len++;
+		expect_drop(f, "rx_q0_drop_bad_len");
+		fixture_host_send(f, 0, 0, 9000, 1800);
+		avpg_fake_desc(f->fake, own + seg)->data_len = 0;
+		expect_drop(f, "rx_q0_drop_bad_len");
+		/* the chain ends too early */
+		if (seg + 1 == AVP_MAX_SEGS)
+			continue;
+		fixture_host_send(f, 0, 0, 9000, 1800);
+		avpg_fake_desc(f->fake, own + seg)->next_va = 0;
+		expect_drop(f, "rx_q0_drop_bad_chain");
+	}
+	/* or goes on for ever, with bytes and without */
+	for (uint16_t data_len = 0; data_len <= 1800; data_len += 1800) {
+		fixture_host_send(f, 0, 0, 9000, 1800);
+		for (uint32_t seg = 0; seg < AVP_MAX_SEGS; seg++)
+			avpg_fake_desc(f->fake, own + seg)->data_len = data_len;
+		avpg_fake_desc(f->fake, own + 4)->next_va = avpg_fake_buf_va(f->fake, own);
+		expect_drop(f, "rx_q0_drop_bad_chain");
+	}
+	fixture_traffic(f, 9000);
+}
+
+static bool
+is_scattered(const struct avpg_fixture *f, uint16_t q)
+{
+	struct rte_eth_rxq_info info;
+
+	assert_int_equal(rte_eth_rx_queue_info_get(f->port_id, q, &info), 0);
+	return info.scattered_rx != 0;
+}
+
+static void
+scattered_receive_ends_with_the_queue_that_needed_it(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_mempool *small;
+
+	fixture_recreate(f, &avpg_fake_default, 9300);
+	small = rte_pktmbuf_pool_create(
+			"small", 127, 0, 0, RTE_PKTMBUF_HEADROOM + 128, SOCKET_ID_ANY);
+	assert_non_null(small);
+	fixture_start(f, 2, 1);
+	assert_int_equal(rte_eth_devices[f->port_id].data->scattered_rx, 0);
+	rte_eth_dev_stop(f->port_id);
+	assert_int_equal(rte_eth_rx_queue_setup(f->port_id, 1, 64, 0, NULL, small), 0);
+	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
+	assert_int_equal(rte_eth_devices[f->port_id].data->scattered_rx, 1);
+	/* the other queue is as it was */
+	assert_false(is_scattered(f, 0));
+	assert_true(is_scattered(f, 1));
+	fixture_traffic(f, 9000);
+	rte_eth_dev_stop(f->port_id);
+	assert_int_equal(rte_eth_rx_queue_setup(f->port_id, 1, 64, 0, NULL, f->pool), 0);
+	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
+	assert_int_equal(rte_eth_devices[f->port_id].data->scattered_rx, 0);
+	rte_mempool_free(small);
+}
+
+/*
+ * Transmit
+ */
+
+/* Where the stock driver takes its simple path: no packet needs a second buffer. */
+static void
+all_segments_go_out_though_one_buffer_is_enough(void **state)
+{
+	static const uint32_t seg_sizes[] = {1, 14, 64, 700, 1513};
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+	struct avp_desc head;
+
+	conf.max_rx_size = 1518;
+	fixture_recreate(f, &conf, 2048);
+	fixture_start(f, 1, 1);
+	for (size_t i = 0; i < RTE_DIM(seg_sizes); i++) {
+		uint32_t len = RTE_MIN(1514u, 250 * seg_sizes[i]);
+		struct rte_mbuf *m = fixture_mbuf(f, len, seg_sizes[i], 3);
+
+		assert_true(m->nb_segs > 1);
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), len);
+		fixture_bytes(bytes, len, 3);
+		assert_memory_equal(got, bytes, len);
+	}
+}
+
+static void
+no_byte_behind_a_segment_is_sent(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_mbuf *m = fixture_mbuf(f, 100, 2048, 1);
+	struct avp_desc head;
+
+	/* it says 1000, of which it has 100: the rest is somebody else's memory */
+	fixture_start(f, 1, 1);
+	m->pkt_len = 1000;
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+	assert_int_equal(avpg_fake_count(&f->fake->tx[0]), 0);
+	assert_int_equal(fixture_xstat(f, "tx_q0_drop_bad_mbuf"), 1);
+	/* a clone of the middle of a packet has neighbours too */
+	struct rte_mbuf *whole = fixture_mbuf(f, 1000, 2048, 1);
+	struct rte_mbuf *part = rte_pktmbuf_clone(whole, f->pool);
+
+	assert_non_null(rte_pktmbuf_adj(part, 100));
+	assert_int_equal(rte_pktmbuf_trim(part, 800), 0);
+	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &part, 1), 1);
+	assert_int_equal(fixture_host_take(f, 0, &head, got), 100);
+	assert_memory_equal(got, rte_pktmbuf_mtod_offset(whole, uint8_t *, 100), 100);
+	rte_pktmbuf_free(whole);
+}
+
+static void
+an_oversize_packet_is_dropped_never_cut(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+	uint32_t max = AVP_MAX_SEGS * 512;
+	struct avp_desc head;
+
+	/* neither the rx pool's size nor what the device sends at most are limits of what we send
+	 */
+	conf.buf_data_size = 512;
+	conf.max_rx_size = 1518;
+	fixture_recreate(f, &conf, AVPG_MIN_MBUF_ROOM);
+	fixture_start(f, 1, 1);
+	for (uint32_t len = max - 2; len <= max + 2; len++) {
+		struct rte_mbuf *m = fixture_mbuf(f, len, 64, 1);
+		uint64_t errors = oerrors(f);
+
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+		assert_int_equal(oerrors(f), errors + (len > max));
+		assert_int_equal(avpg_fake_count(&f->fake->tx[0]), len <= max);
+		if (len > max)
+			continue;
+		assert_int_equal(fixture_host_take(f, 0, &head, got), len);
+		fixture_bytes(bytes, len, 1);
+		assert_memory_equal(got, bytes, len);
+	}
+}
+
+static void
+a_port_that_only_sends_sends_whole_packets(void **state)
+{
+	static const uint32_t sizes[] = {14, 60, 1514, 2048, 9238};
+	struct avpg_fixture *f = *state;
+	struct avp_desc head;
+
+	/* no rx queue was ever set up, so no pool was seen */
+	fixture_start(f, 0, 1);
+	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
+		struct rte_mbuf *m = fixture_mbuf(f, sizes[i], 2048, 1);
+
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), sizes[i]);
+		fixture_bytes(bytes, sizes[i], 1);
+		assert_memory_equal(got, bytes, sizes[i]);
+	}
+	assert_int_equal(oerrors(f), 0);
+}
+
+/* As a host leaves buffers that does not clean them: flags, tag, lengths and links of their last
+ * packet. The stock driver ORs and appends. */
+static void
+a_buffer_that_is_not_clean_is_written_anew(void **state)
+{
+	struct avpg_fixture *f = *state;
+	uint32_t data_size = f->fake->conf.buf_data_size;
+	struct avp_desc head;
+
+	fixture_start(f, 1, 1);
+	for (uint32_t i = 0; i < 3 * avpg_fake_default.nb_bufs; i++) {
+		uint32_t len = i % 2 == 0 ? 100 : 9000;
+		struct rte_mbuf *m = fixture_mbuf(f, len, 2048, i);
+
+		for (uint32_t k = 0; k < avpg_fake_default.nb_bufs; k++) {
+			struct avp_desc *desc = avpg_fake_desc(f->fake, k);
+
+			desc->ol_flags = AVP_DESC_TX_VLAN | AVP_DESC_RX_VLAN;
+			desc->vlan_tci = 0xfff;
+			desc->data_len = (uint16_t)(data_size - 1);
+			desc->nb_segs = AVP_MAX_SEGS;
+			desc->next_va = desc->desc_va;
+			desc->pkt_len = UINT16_MAX;
+		}
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), len);
+		assert_int_equal(head.ol_flags, 0);
+		assert_int_equal(head.vlan_tci, 0);
+		fixture_bytes(bytes, len, i);
+		assert_memory_equal(got, bytes, len);
+	}
+}
+
+/* A packet that can never go; one of each kind. */
+static struct rte_mbuf *
+impossible_mbuf(struct avpg_fixture *f, uint32_t kind)
+{
+	struct rte_mbuf *m;
+
+	switch (kind) {
+	case 0: /* needs no buffer */
+		m = fixture_mbuf(f, 100, 2048, 0);
+		m->data_len = 0;
+		m->pkt_len = 0;
+		return m;
+	case 1: /* needs six */
+		return fixture_mbuf(f, AVP_MAX_SEGS * 512 + 1, 512, 0);
+	case 2: /* needs 2^23 */
+		m = fixture_mbuf(f, 100, 2048, 0);
+		m->pkt_len = UINT32_MAX;
+		return m;
+	default:
+		m = fixture_mbuf(f, 100, 50, 0);
+		m->nb_segs = 5;
+		return m;
+	}
+}
+
+static void
+a_packet_that_can_never_go_blocks_none_behind_it(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+	struct avp_desc head;
+
+	conf.buf_data_size = 512;
+	fixture_recreate(f, &conf, 2048);
+	fixture_start(f, 1, 1);
+	for (uint32_t kind = 0; kind < 4; kind++) {
+		uint64_t errors = oerrors(f);
+		struct rte_mbuf *pkts[] = {impossible_mbuf(f, kind), impossible_mbuf(f, kind),
+				fixture_mbuf(f, 100, 2048, 1)};
+
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, pkts, RTE_DIM(pkts)), 3);
+		assert_int_equal(oerrors(f), errors + 2);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), 100);
+		assert_int_equal(avpg_fake_count(&f->fake->tx[0]), 0);
+		fixture_check_pool(f);
+	}
+}
+
+/* Send and see that each mbuf was let go of once, or is the caller's as before. Returns the number
+ * that went. */
+static uint16_t
+send_and_count_references(struct avpg_fixture *f, uint32_t len, uint16_t nb)
+{
+	struct rte_mbuf *pkts[64];
+	uint16_t sent;
+
+	assert_true(nb <= RTE_DIM(pkts));
+	for (uint16_t i = 0; i < nb; i++) {
+		pkts[i] = fixture_mbuf(f, len, 2048, i);
+		rte_pktmbuf_refcnt_update(pkts[i], 1);
+	}
+	sent = rte_eth_tx_burst(f->port_id, 0, pkts, nb);
+	for (uint16_t i = 0; i < nb; i++) {
+		assert_int_equal(rte_mbuf_refcnt_read(pkts[i]), i < sent ? 1 : 2);
+		if (i >= sent)
+			rte_pktmbuf_refcnt_update(pkts[i], -1);
+		rte_pktmbuf_free(pkts[i]);
+	}
+	fixture_check_pool(f);
+	return sent;
+}
+
+static void
+each_mbuf_is_freed_once_and_no_buffer_lost_when_fifos_fall_short(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avp_fifo *tx, *alloc;
+	struct avp_desc head;
+
+	fixture_start(f, 1, 1);
+	tx = f->fake->tx[0].fifo;
+	alloc = f->fake->alloc[0].fifo;
+	/* buffers run out in a burst, and in a packet: 48 of them */
+	assert_int_equal(send_and_count_references(f, 9000, 12), 9);
+	assert_int_equal(avpg_fake_queued(&f->fake->alloc[0]), 3);
+	assert_int_equal(send_and_count_references(f, 100, 12), 3);
+	assert_int_equal(send_and_count_references(f, 100, 12), 0);
+	for (uint32_t i = 0; i < 12; i++)
+		fixture_host_take(f, 0, &head, got);
+	assert_int_equal(avpg_fake_queued(&f->fake->alloc[0]), 48);
+	/* the host gives a length and indices that leave the tx FIFO no room, or nonsense */
+	for (uint32_t i = 0; i < 64; i++) {
+		uint32_t read = tx->read;
+		uint16_t sent;
+
+		tx->read = i < 32 ? (tx->write + 1 + i) & 63 : UINT32_MAX - i;
+		tx->len = i % 3 == 0 ? 4 : 64;
+		alloc->elem_size = i % 5;
+		sent = send_and_count_references(f, 100, 10);
+		tx->read = read;
+		assert_int_equal(avpg_fake_queued(&f->fake->alloc[0]), 48 - sent);
+		for (; sent > 0; sent--)
+			fixture_host_take(f, 0, &head, got);
+	}
+	assert_int_equal(avpg_fake_queued(&f->fake->alloc[0]), 48);
+	fixture_traffic(f, 9000);
+}
+
+static void
+back_pressure_is_no_error_however_often_it_is_tried(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	fixture_start(f, 1, 1);
+	assert_int_equal(send_and_count_references(f, 100, 60), 48);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(send_and_count_references(f, 100, 10), 0);
+	assert_int_equal(oerrors(f), 0);
+	assert_int_equal(fixture_xstat(f, "tx_q0_no_buffer"), 101);
+	/* nor is it one that the device is away */
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_int_equal(send_and_count_references(f, 100, 10), 0);
+	assert_int_equal(oerrors(f), 0);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
+	fixture_wait_link(f, true);
+	assert_int_equal(send_and_count_references(f, 100, 10), 10);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+			TEST(a_packet_larger_than_five_mbufs_gets_as_many_as_it_needs),
+			TEST(a_packet_of_64_kib_is_dropped),
+			TEST(a_packet_without_bytes_takes_no_mbuf),
+			TEST(a_chain_of_another_length_than_its_packet_is_dropped_whole),
+			TEST(scattered_receive_ends_with_the_queue_that_needed_it),
+			TEST(all_segments_go_out_though_one_buffer_is_enough),
+			TEST(no_byte_behind_a_segment_is_sent),
+			TEST(an_oversize_packet_is_dropped_never_cut),
+			TEST(a_port_that_only_sends_sends_whole_packets),
+			TEST(a_buffer_that_is_not_clean_is_written_anew),
+			TEST(a_packet_that_can_never_go_blocks_none_behind_it),
+			TEST(each_mbuf_is_freed_once_and_no_buffer_lost_when_fifos_fall_short),
+			TEST(back_pressure_is_no_error_however_often_it_is_tried),
+	};
+
+	return cmocka_run_group_tests_name("avpg_defect_packets", tests, group_setup, NULL);
+}
