@@ -462,11 +462,9 @@ command_link(struct traffic *t, char *args)
 	}
 	up = strcmp(state, "up") == 0;
 	end = rte_rdtsc() + strtoul(ms, NULL, 10) * rte_get_tsc_hz() / 1000;
-	rte_eth_link_get_nowait(port->id, &link);
-	while (link.link_status != up && rte_rdtsc() < end) {
+	while (rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status != up &&
+			rte_rdtsc() < end)
 		keep_moving(t);
-		rte_eth_link_get_nowait(port->id, &link);
-	}
 	printf("{\"link\": \"%s\", \"events\": %u}\n", link.link_status ? "up" : "down",
 			atomic_load_explicit(&link_events[port->id], memory_order_relaxed));
 }
