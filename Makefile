@@ -8,6 +8,8 @@
 #   T=name         just this test (shell pattern), with its full output;
 #                  make lint: just this check
 #   J=n            jobs at once
+#   DPDK=what      make check-releases, guest-driver: releases (24.11), or a folder
+#                  with DPDK's source
 
 ifneq ($(origin CC),default)
 export CC
@@ -124,6 +126,16 @@ install: all ## install below DESTDIR
 .PHONY: check-install
 check-install: all ## install into a folder; drivers and programs must run from there
 	devtools/check-install $(BUILD)
+
+.PHONY: check-releases
+check-releases: setup ## compile against other releases: DPDK="installed 24.11 FOLDER"
+	@devtools/setup test clang release
+	@J=$(J) devtools/check-releases $(DPDK)
+
+.PHONY: guest-driver
+guest-driver: setup ## net_avp for guests with another release: DPDK=24.11
+	@devtools/setup release
+	@J=$(J) devtools/guest-driver $(DPDK)
 
 # What CI does, and the builds it has no time for.
 .PHONY: pre-push
