@@ -5,7 +5,8 @@
 
     stock_test.py [--driver FILE] FLAVOUR VM_TRAFFIC PLUGIN [SETUP...]
 
-With --driver the guest uses another driver instead, the plug-in FILE: ours goes through the same.
+With --driver the guest uses ours instead, which goes through the same: the plug-in FILE, or where the
+guest has another release of DPDK than that is made for, one made for that.
 
 One guest has six AVP devices; testpmd forwards between two of them at a time. Each such pair, a
 Setup, goes through the same checks, since the driver has a path of its own for each:
@@ -23,10 +24,10 @@ import itertools
 import sys
 import time
 
-from lib.checks import Checks, skip_without_vm
+from lib.checks import SKIP, Checks, skip_without_vm
 from lib.testpmd import Panic, Testpmd
 from lib.traffic import Port, Traffic
-from lib.vm import Vm, wait_for
+from lib.vm import Vm, driver, wait_for
 
 JUMBO, SMALL = 9238, 1522
 # Where the plug-in of --driver is, in the guest.
@@ -76,9 +77,9 @@ def expect(condition, *message):
 class Run:
     """One setup under test: its testpmd, and the traffic through it."""
 
-    def __init__(self, checks, vm, traffic, setup, driver=None):
+    def __init__(self, checks, vm, traffic, setup, plugin=None):
         self.checks = checks
-        self.eal = "-d %s " % IN_GUEST if driver else ""
+        self.eal = "-d %s " % IN_GUEST if plugin else ""
         self.vm = vm
         self.traffic = traffic
         self.setup = setup
@@ -379,7 +380,7 @@ def check_end(checks, flavour, traffic):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--driver", help="plug-in of the driver that the guest uses")
+    parser.add_argument("--driver", help="plug-in of our driver, which the guest uses")
     parser.add_argument("flavour")
     parser.add_argument("program", help="vm_traffic")
     parser.add_argument("plugin", help="net_avp_host's")
@@ -387,17 +388,23 @@ def arguments():
     return parser.parse_args()
 
 
-def driver_files(driver):
+def driver_files(plugin):
     """Files of a guest that has that plug-in."""
-    if driver is None:
+    if plugin is None:
         return {}
-    with open(driver, "rb") as file:
+    with open(plugin, "rb") as file:
         return {IN_GUEST[1:]: file.read()}
 
 
 def main():
     args = arguments()
     skip_without_vm()
+    if args.driver:
+        args.driver = driver(args.flavour, args.driver)
+        if args.driver is None:
+            print("skipped: no headers of %s's release; devtools/setup-dpdk-release gets them"
+                  % args.flavour)
+            return SKIP
     checks = Checks()
     begin = time.monotonic()
     with Traffic(args.program, args.plugin, host_ports()) as traffic, \

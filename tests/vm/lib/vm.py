@@ -24,6 +24,7 @@ from .stream import Closed, Stream, Timeout
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 QEMU = os.path.join(TOP, "vm/qemu")
 BUILD_IMAGE = os.path.join(TOP, "vm/initramfs/build")
+BUILD_DRIVER = os.path.join(TOP, "devtools/guest-driver")
 
 CONSOLES = 2
 # Seconds. A guest is up in 3 on an idle host.
@@ -51,6 +52,23 @@ def lacking():
 def image(flavour):
     """The folder of a guest image, which is made if it is not there."""
     out = subprocess.run([BUILD_IMAGE, flavour], check=True, text=True, stdout=subprocess.PIPE)
+    return out.stdout.strip()
+
+
+def driver(flavour, plugin):
+    """The guest driver for a flavour: plugin, if it is for that release of DPDK; else one made for it.
+
+    None without the headers of that release; devtools/setup-dpdk-release gets them.
+    """
+    release = flavour.replace("dpdk-", "")
+    out = subprocess.run(["pkg-config", "--modversion", "libdpdk"], check=True, text=True,
+                         stdout=subprocess.PIPE)
+    if out.stdout.startswith(release + "."):
+        return plugin
+    setup = os.environ.get("AVP_SETUP_DIR") or os.path.join(TOP, ".setup")
+    if not os.path.exists(os.path.join(setup, "release", release)):
+        return None
+    out = subprocess.run([BUILD_DRIVER, release], check=True, text=True, stdout=subprocess.PIPE)
     return out.stdout.strip()
 
 
@@ -261,4 +279,4 @@ def wait_for(condition, limit, what, every=0.05):
         time.sleep(every)
 
 
-__all__ = ["Closed", "Failed", "Timeout", "Vm", "image", "lacking", "wait_for"]
+__all__ = ["Closed", "Failed", "Timeout", "Vm", "driver", "image", "lacking", "wait_for"]
