@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 OpenAVP contributors
+"""What is compared: AVP in its variants, and what a user could pick instead, each as configured best.
+
+A rival says how a pair of port ends is made: `host` and `guest` are ends as bench_ports takes them,
+where {i} is the number of the pair, {dir} a folder for sockets and {queues} the number of queues.
+"""
+
+# The one that ratios are given to.
+REFERENCE = "vhost-packed"
+# What nothing that passes packets by memory can exceed.
+LIMIT = "ring"
+
+
+class Rival:
+    """One way to connect a guest. Its attributes are the arguments of __init__()."""
+
+    def __init__(self, label, host, guest, args=(), jumbo_host="", jumbo_guest="", setup="",
+                 real_time=True, tests=("ends", "switch", "ping", "to-guest", "to-host"),
+                 processes=(1, 2), max_size=9018, avp=False, note=""):
+        self.label = label              # in tables
+        self.host = host
+        self.guest = guest
+        self.args = list(args)          # for bench_ports
+        self.jumbo_host = jumbo_host    # appended to the end for packets above 1518 bytes
+        self.jumbo_guest = jumbo_guest
+        self.setup = setup              # shell, before, in a network namespace of its own
+        self.real_time = real_time      # may it be run so that nothing else runs?
+        self.tests = tests
+        self.processes = processes
+        self.max_size = max_size
+        self.avp = avp
+        self.note = note
+
+
+def avp(label, host_args="", guest=None, args=(), **kwargs):
+    host = "net_avp_host{i},socket={dir}/p{i},queues={queues},ring=512" + host_args
+    guest = guest or "net_avp_user{i},socket={dir}/p{i}"
+    return Rival(label, host, guest, args, jumbo_host=",mru=9238", avp=True, **kwargs)
+
+
+def vhost(label, guest_args):
+    return Rival(label, "net_vhost{i},iface={dir}/v{i},queues={queues}",
+                 "net_virtio_user{i},path={dir}/v{i},queues={queues},queue_size=512," + guest_args)
+
+
+def memif(label, guest_args=""):
+    ends = "net_memif{role}{i},role={role},id={i},socket={dir}/m{i},socket-abstract=no,rsize=9"
+    return Rival(label, ends.replace("{role}", "server"),
+                 ends.replace("{role}", "client") + guest_args,
+                 jumbo_host=",bsize=9216", jumbo_guest=",bsize=9216")
+
+
+STOCK = "stock:{dir}/p{i}"
+# Without addresses of its own the kernel says nothing by itself.
+QUIET = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
+AF_PACKET = ",qpairs={queues},blocksz=4096,framesz=2048,framecnt=512,qdisc_bypass=1"
+KERNEL = {"real_time": False, "tests": ("ends", "ping", "to-guest", "to-host"), "processes": (1,),
+          "max_size": 1518}
+
+# The order is that of tables.
+RIVALS = {
+    "avp-stock": avp("AVP, stock driver (emulated)", guest=STOCK),
+    "avp-copy": avp("AVP, our driver by copy"),
+    "avp-copy-app": avp("AVP, by copy, host with application's mempool", args=["--app-pool"]),
+    "avp-domain-stock": avp("AVP, one domain, stock driver (emulated)", ",domain=d", guest=STOCK,
+                            tests=("switch",)),
+    "avp-domain-copy": avp("AVP, one domain, our driver by copy", ",domain=d", tests=("switch",)),
+    "vhost-packed": vhost("vhost-user, virtio-user packed in-order vectorized",
+                          "packed_vq=1,in_order=1,mrg_rxbuf=0,vectorized=1"),
+    "vhost-split": vhost("vhost-user, virtio-user split in-order", "in_order=1,mrg_rxbuf=0"),
+    "vhost-split-vec": vhost("vhost-user, virtio-user split vectorized",
+                             "in_order=0,mrg_rxbuf=0,vectorized=1"),
+    "memif": memif("memif, by copy"),
+    "memif-zc": memif("memif, zero-copy client", ",zero-copy=yes"),
+    "tap": Rival("kernel: net_tap, net_af_packet", "net_tap{i},iface=t{i}",
+                 "net_af_packet{i},iface=t{i}" + AF_PACKET, setup=QUIET, **KERNEL),
+    "af-packet": Rival("kernel: net_af_packet on both ends of a veth",
+                       "net_af_packet{i},iface=h{i}" + AF_PACKET,
+                       "net_af_packet1{i},iface=g{i}" + AF_PACKET,
+                       setup=QUIET + "ip link add h0 type veth peer name g0; ip link set h0 up; "
+                       "ip link set g0 up; ", **KERNEL),
+    "ring": Rival("limit: rte_ring of pointers", "ring:r{i}", "ring:r{i}", processes=(1,)),
+}
