@@ -52,8 +52,11 @@ struct random_end {
 	uint16_t port_id;
 	uint16_t nb_rxq;
 	uint16_t nb_txq;
-	uint32_t config;              /* changes with the queues */
+	uint32_t config;       /* changes with the queues */
+	uint32_t stopped_rxqs; /* bits: not to be polled */
+	uint32_t stopped_txqs;
 	uint32_t max_pkt;             /* bytes, to send */
+	bool strips;                  /* the device can strip VLAN tags; the host's */
 	struct rte_mempool *pool;     /* of the application */
 	struct rte_mempool *own_pool; /* of the port, where it has one */
 	struct rte_ether_addr dst;    /* of what it sends */

@@ -60,9 +60,10 @@ random_host_add(struct random_end *host, struct random *rnd, const char *socket)
 	int ret;
 
 	snprintf(args, sizeof(args),
-			"socket=%s,mac=" MAC ",queues=%u,ring=%u,mru=%u,vlan_offload=%u%s", socket,
-			1 + random_below(rnd, 8), rings[random_below(rnd, RTE_DIM(rings))], mru,
-			random_below(rnd, 2),
+			"socket=%s,mac=" MAC ",queues=%u,ring=%u,mru=%u,vlan_offload=%u"
+			",recycle=%u,link_events=%u%s",
+			socket, 1 + random_below(rnd, 8), rings[random_below(rnd, RTE_DIM(rings))],
+			mru, host->strips, random_below(rnd, 4) != 0, random_below(rnd, 4) != 0,
 			random_once_in(rnd, 4) ? ",domain=random,domain_size=256" : "");
 	random_trace("host: add %s", args);
 	ret = rte_eal_hotplug_add("vdev", host->name, args);
@@ -129,15 +130,26 @@ rx_pool(const struct random_end *end, struct random *rnd)
 	return end->own_pool != NULL && random_once_in(rnd, 2) ? end->own_pool : end->pool;
 }
 
+/* Descriptors of a queue: all, or not many. */
+static uint16_t
+nb_desc(const struct rte_eth_desc_lim *lim, struct random *rnd)
+{
+	const uint32_t max = RTE_MIN(lim->nb_max, 256u);
+
+	return random_once_in(rnd, 2) ? 0 : (uint16_t)(16 + random_below(rnd, max - 15));
+}
+
 static void
-setup_queues(const struct random_end *end, struct random *rnd)
+setup_queues(struct random_end *end, const struct rte_eth_dev_info *info, struct random *rnd)
 {
 	int ret = 0;
 
 	for (uint16_t q = 0; q < end->nb_rxq && ret == 0; q++)
-		ret = rte_eth_rx_queue_setup(end->port_id, q, 256, 0, NULL, rx_pool(end, rnd));
+		ret = rte_eth_rx_queue_setup(end->port_id, q, nb_desc(&info->rx_desc_lim, rnd), 0,
+				NULL, rx_pool(end, rnd));
 	for (uint16_t q = 0; q < end->nb_txq && ret == 0; q++)
-		ret = rte_eth_tx_queue_setup(end->port_id, q, 256, 0, NULL);
+		ret = rte_eth_tx_queue_setup(
+				end->port_id, q, nb_desc(&info->tx_desc_lim, rnd), 0, NULL);
 	if (ret != 0)
 		random_die("%s: queue setup: %s", end->name, rte_strerror(-ret));
 }
@@ -166,7 +178,7 @@ random_end_configure(struct random_end *end, struct random *rnd)
 	random_trace("%s: configure: %u rx, %u tx, strip %d: %d", end->name, end->nb_rxq,
 			end->nb_txq, conf.rxmode.offloads != 0, ret);
 	if (ret == 0)
-		setup_queues(end, rnd);
+		setup_queues(end, &info, rnd);
 	return ret;
 }
 
@@ -218,6 +230,23 @@ random_end_link(const struct random_end *end)
 	if (rte_eth_link_get_nowait(end->port_id, &link) != 0)
 		random_die("%s: no link status", end->name);
 	return link.link_status == RTE_ETH_LINK_UP;
+}
+
+void
+random_host_wait_alone(const struct random_end *host)
+{
+	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	struct rte_avp_host_info info;
+
+	for (;;) {
+		if (rte_avp_host_info_get(host->port_id, &info) != 0)
+			random_die("%s: no information", host->name);
+		if (!info.connected)
+			return;
+		if (random_now_ms() > limit)
+			random_die("%s: does not notice that its client has gone", host->name);
+		random_nap();
+	}
 }
 
 static void

@@ -33,6 +33,9 @@ void random_end_look(const struct random_end *end);
 void random_end_trace(const struct random_end *end);
 bool random_end_link(const struct random_end *end);
 
+/** Wait until the device has no client. */
+void random_host_wait_alone(const struct random_end *host);
+
 /** Wait until every mbuf is back in @pool. */
 void random_pool_wait(struct rte_mempool *pool, const char *what);
 

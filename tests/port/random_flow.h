@@ -5,11 +5,11 @@
  *
  * How it works
  * A packet carries its flow, its number in the flow, and the era in which it was made. Eras are
- * counted by the operations thread: an operation that deals flows to FIFOs anew begins one, and
- * another one when it is done. Within an era the packets of a flow arrive in the order of their
- * numbers, each once, all on one queue; none is missing unless an operation that empties FIFOs has
- * been under way since it was sent. What was sent in an era before such an operation must not
- * arrive after it.
+ * counted by the operations thread: an operation that deals flows to FIFOs anew, or empties them,
+ * begins one, and another one when it is done. Within an era the packets of a flow arrive in the
+ * order of their numbers, each once, all on one queue; none is missing unless an operation that
+ * empties FIFOs has been under way since it was sent. What was sent in an era before such an
+ * operation must not arrive after it.
  *
  * A number is used up when the port has taken the packet. One thread sends a flow, and in one era
  * one thread receives it; between eras the pollers are waited for (random_poll_pass()).

@@ -34,6 +34,7 @@
 #include "random_ends.h"
 #include "random_flow.h"
 #include "random_poll.h"
+#include "sim_guest.h"
 
 #define DEFAULT_SECONDS 10u
 #define MIN_ROUND 20u
@@ -68,27 +69,13 @@ static atomic_uint nb_removals; /* that the guest has been told of */
  * Operations begin and end
  */
 
-/* Flows may take other ways after this. */
-static void
-deal_begin(void)
-{
-	random_flow_era();
-	random_poll_pass();
-}
-
-static void
-deal_end(void)
-{
-	random_poll_pass();
-	random_flow_era();
-}
-
-/* And FIFOs are emptied. */
+/* FIFOs are emptied, and flows may take other ways through them. */
 static void
 loss_begin(void)
 {
 	random_flow_loss_begin();
-	deal_begin();
+	random_flow_era();
+	random_poll_pass();
 }
 
 static void
@@ -178,6 +165,8 @@ guest_start(struct world *w)
 	random_trace("  start: %d", ret);
 	if (ret != 0)
 		return;
+	w->guest.stopped_rxqs = 0;
+	w->guest.stopped_txqs = 0;
 	w->guest_started = true;
 	w->guest_link = true;
 	random_poll_unpark(&w->guest);
@@ -194,14 +183,23 @@ guest_configure(struct world *w)
 	w->guest_configured = want == 0;
 }
 
+/* A host that is closed gives its memory back: until the guest notices it reads zeros. */
+static void
+guest_look(const struct world *w)
+{
+	if (w->guest_configured && !w->gone)
+		random_end_look(&w->guest);
+}
+
 static void
 guest_remove(struct world *w)
 {
 	loss_begin();
 	random_poll_park(&w->guest);
-	if (w->guest_configured)
-		random_end_look(&w->guest);
+	guest_look(w);
 	random_end_remove(&w->guest, &w->rnd);
+	if (!w->gone && w->host_present)
+		random_host_wait_alone(&w->host);
 	w->guest_present = false;
 	w->guest_configured = false;
 	w->guest_started = false;
@@ -264,8 +262,7 @@ guest_reconfigure(struct world *w)
 	loss_begin();
 	if (w->guest_started)
 		guest_stop(w);
-	if (w->guest_configured)
-		random_end_look(&w->guest);
+	guest_look(w);
 	guest_configure(w);
 	if (w->guest_configured && !random_once_in(&w->rnd, 4))
 		guest_start(w);
@@ -304,22 +301,69 @@ is_guest_gone(const struct world *w)
 	return w->guest_present && w->gone;
 }
 
+/* A host that has told of a limit is obeyed, whether the guest knows of it yet or not. */
 static int
 set_any_mtu(uint16_t port_id)
 {
 	static uint16_t mtu;
 	struct rte_eth_dev_info info;
+	int ret;
 
 	if (rte_eth_dev_info_get(port_id, &info) != 0)
 		random_die("port %u: no info", port_id);
 	mtu = (uint16_t)(info.min_mtu + (mtu * 7u + 1) % (info.max_mtu - info.min_mtu));
-	return rte_eth_dev_set_mtu(port_id, mtu);
+	ret = rte_eth_dev_set_mtu(port_id, mtu);
+	random_trace("  mtu %u: %d", mtu, ret);
+	return ret == -EINVAL ? 0 : ret;
 }
 
 static void
 guest_mtu(struct world *w)
 {
 	guest_call(w, set_any_mtu);
+}
+
+/* One that is stopped is started, or the other way round. */
+static void
+guest_queue(struct world *w)
+{
+	const bool rx = random_once_in(&w->rnd, 2);
+	const uint16_t queue =
+			(uint16_t)random_below(&w->rnd, rx ? w->guest.nb_rxq : w->guest.nb_txq);
+	uint32_t *stopped = rx ? &w->guest.stopped_rxqs : &w->guest.stopped_txqs;
+	const bool stop = (*stopped & RTE_BIT32(queue)) == 0;
+	int ret;
+
+	random_poll_park(&w->guest);
+	if (rx)
+		ret = stop ? rte_eth_dev_rx_queue_stop(w->guest.port_id, queue)
+			   : rte_eth_dev_rx_queue_start(w->guest.port_id, queue);
+	else
+		ret = stop ? rte_eth_dev_tx_queue_stop(w->guest.port_id, queue)
+			   : rte_eth_dev_tx_queue_start(w->guest.port_id, queue);
+	random_trace("  %s queue %u: %s: %d", rx ? "rx" : "tx", queue, stop ? "stop" : "start",
+			ret);
+	if (ret != 0)
+		random_die("%s: %s", w->guest.name, rte_strerror(-ret));
+	*stopped ^= RTE_BIT32(queue);
+	random_poll_unpark(&w->guest);
+}
+
+/* Flows have the guest's own address: they need neither. */
+static void
+guest_filters(struct world *w)
+{
+	const uint16_t id = w->guest.port_id;
+	int ret;
+
+	if (random_once_in(&w->rnd, 2))
+		ret = rte_eth_promiscuous_get(id) ? rte_eth_promiscuous_disable(id)
+						  : rte_eth_promiscuous_enable(id);
+	else
+		ret = rte_eth_allmulticast_get(id) ? rte_eth_allmulticast_disable(id)
+						   : rte_eth_allmulticast_enable(id);
+	if (ret != 0 && !w->gone)
+		random_die("%s: filter: %s", w->guest.name, rte_strerror(-ret));
 }
 
 static bool
@@ -336,12 +380,17 @@ toggle_strip(uint16_t port_id)
 	return rte_eth_dev_set_vlan_offload(port_id, now ^ RTE_ETH_VLAN_STRIP_OFFLOAD);
 }
 
+/* A device that strips is configured anew, with any other nothing is lost. */
 static void
 guest_vlan(struct world *w)
 {
-	loss_begin();
+	const bool lossy = w->host.strips && guest_result(w) == 0;
+
+	if (lossy)
+		loss_begin();
 	guest_call(w, toggle_strip);
-	loss_end();
+	if (lossy)
+		loss_end();
 }
 
 /*
@@ -376,29 +425,29 @@ host_configure(struct world *w)
 	w->host_configured = true;
 }
 
+/* Nothing is lost, but what the host sends from now on takes other FIFOs. It sends nothing in
+ * between, so that all of an era takes the same. */
 static void
 host_reconfigure(struct world *w)
 {
-	deal_begin();
 	if (w->host_started)
 		host_stop(w);
+	random_flow_era();
+	random_flow_era();
 	random_end_look(&w->host);
 	host_configure(w);
 	if (!random_once_in(&w->rnd, 4))
 		host_start(w);
-	deal_end();
 }
 
 static void
 host_add(struct world *w)
 {
-	deal_begin();
 	random_host_add(&w->host, &w->rnd, w->socket);
 	w->host_present = true;
 	w->host_link = true;
 	host_configure(w);
 	host_start(w);
-	deal_end();
 }
 
 /* Under the guest's feet, if there is one. */
@@ -487,6 +536,54 @@ host_vlan(struct world *w)
 	host_call(w, toggle_strip);
 }
 
+static void
+host_mtu(struct world *w)
+{
+	struct rte_eth_dev_info info;
+	int ret = rte_eth_dev_info_get(w->host.port_id, &info);
+	uint16_t mtu;
+
+	if (ret != 0)
+		random_die("%s: no info", w->host.name);
+	mtu = (uint16_t)(info.min_mtu + random_below(&w->rnd, info.max_mtu + 1u - info.min_mtu));
+	ret = rte_eth_dev_set_mtu(w->host.port_id, mtu);
+	if (ret != 0)
+		random_die("%s: mtu %u: %s", w->host.name, mtu, rte_strerror(-ret));
+}
+
+/* A client that has no driver of ours, does some of what drivers do, resets the device, and goes
+ * without a word. It may be too slow for the device. */
+static void
+device_reset(struct world *w)
+{
+	struct sim_guest guest = {0};
+	int ret;
+
+	loss_begin();
+	ret = sim_guest_connect(&guest, w->socket);
+	if (ret == 0 && random_once_in(&w->rnd, 2)) {
+		sim_guest_configure(&guest, 1, 1, 0, true);
+		for (uint32_t i = random_below(&w->rnd, 20); i > 0; i--)
+			random_poll_pass();
+	}
+	if (ret == 0)
+		ret = vuser_client_reset(guest.client);
+	random_trace("  reset: %d", ret);
+	if (ret != 0 && ret != -ETIMEDOUT)
+		random_die("a client cannot reset the device: %s", rte_strerror(-ret));
+	if (random_once_in(&w->rnd, 2))
+		sim_guest_configure(&guest, 1, 1, 0, true);
+	sim_guest_disconnect(&guest);
+	random_host_wait_alone(&w->host);
+	loss_end();
+}
+
+static bool
+can_reset(const struct world *w)
+{
+	return w->host_present && !w->guest_present && !w->detached;
+}
+
 /* A driver that is too slow acknowledges with an error: it is detached all the same. */
 static void
 detach(struct world *w)
@@ -540,8 +637,7 @@ look(struct world *w)
 {
 	if (w->host_configured)
 		random_end_look(&w->host);
-	if (w->guest_configured)
-		random_end_look(&w->guest);
+	guest_look(w);
 }
 
 static void
@@ -575,6 +671,9 @@ pause_some(struct world *w)
 static void
 pause_none(struct world *w)
 {
+	while (w->guest_started && !w->gone && !w->detached &&
+			(w->guest.stopped_rxqs | w->guest.stopped_txqs) != 0)
+		guest_queue(w);
 	atomic_store(&w->host.no_rx, false);
 	atomic_store(&w->host.no_tx, false);
 	atomic_store(&w->guest.no_rx, false);
@@ -599,7 +698,8 @@ static bool
 is_paused(const struct world *w)
 {
 	return atomic_load(&w->host.no_rx) || atomic_load(&w->host.no_tx) ||
-			atomic_load(&w->guest.no_rx) || atomic_load(&w->guest.no_tx);
+			atomic_load(&w->guest.no_rx) || atomic_load(&w->guest.no_tx) ||
+			w->guest.stopped_rxqs != 0 || w->guest.stopped_txqs != 0;
 }
 
 static void
@@ -670,6 +770,8 @@ static const struct operation {
 		{"guest: link down", guest_link_down, can_guest_link_down, 6},
 		{"guest: link up", guest_link_up, can_guest_link_up, 40},
 		{"guest: set MTU", guest_mtu, can_guest_ask, 3},
+		{"guest: stop or start a queue", guest_queue, is_up, 4},
+		{"guest: toggle a filter", guest_filters, can_guest_ask, 2},
 		{"guest: toggle VLAN stripping", guest_vlan, can_guest_ask, 3},
 		{"guest: remove", guest_remove, can_guest_remove, 4},
 		{"guest: remove, gone", guest_remove, is_guest_gone, 40},
@@ -680,8 +782,10 @@ static const struct operation {
 		{"host: link down", host_link_down, can_host_link_down, 6},
 		{"host: link up", host_link_up, can_host_link_up, 40},
 		{"host: toggle VLAN stripping", host_vlan, can_host_any, 3},
+		{"host: set MTU", host_mtu, can_host_any, 3},
 		{"host: remove", host_remove, can_host_any, 2},
 		{"host: add", host_add, can_host_add, 40},
+		{"device: reset by another client", device_reset, can_reset, 10},
 		{"detach", detach, can_detach, 8},
 		{"attach", attach, can_attach, 40},
 		{"look", look, can_always, 4},

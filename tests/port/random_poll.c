@@ -179,9 +179,11 @@ poll_end(struct poller *poller, const struct random_end *end)
 	uint32_t nb = 0;
 
 	for (uint16_t q = first; q < end->nb_rxq; q += RANDOM_NB_POLLERS)
-		if (!atomic_load(&end->no_rx))
+		if (!atomic_load(&end->no_rx) && (end->stopped_rxqs & RTE_BIT32(q)) == 0)
 			nb += receive(poller, end, q);
 	for (uint16_t q = first; q < end->nb_txq; q += RANDOM_NB_POLLERS) {
+		if ((end->stopped_txqs & RTE_BIT32(q)) != 0)
+			continue;
 		if (atomic_load(&traffic) && !atomic_load(&end->no_tx) &&
 				random_once_in(&poller->rnd, 2))
 			nb += send_some(poller, end, q);
