@@ -56,10 +56,12 @@ struct host {
 	_Atomic uint32_t stop;
 	_Atomic uint32_t pause; /* workers keep away from evil and hold nothing of it */
 	_Atomic uint32_t paused[HOST_NB_WORKERS];
+	_Atomic uint32_t healing; /* evil gets no copies of honest packets */
 	struct host_hold holds[HOST_NB_WORKERS];
 
 	struct sim_guest guest_a;
 	struct sim_guest guest_b;
+	struct sim_guest guest_after; /* honest, on the evil port, when the attack is over */
 	_Atomic uint32_t honest_stop; /* send no more, and end when all has come */
 	_Atomic uint64_t nb_honest_sent;
 	_Atomic uint64_t nb_honest;  /* received in order and unchanged */
