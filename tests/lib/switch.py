@@ -196,7 +196,8 @@ class Guest(Process):
         super().__init__(["dpdk-testpmd", "--no-huge", "-m256", "--no-shconf", "--no-pci",
                           "--no-telemetry", "--lcores=(0,1)@(0-%d)" % (os.cpu_count() - 1),
                           *dpdk_plugin.arguments(plugin), *vdevs, *eal, "--", "--auto-start",
-                          "--total-num-mbufs=8192", "--stats-period=3600", *app],
+                          # or it throws away what comes before it forwards
+                          "--no-flush-rx", "--total-num-mbufs=8192", "--stats-period=3600", *app],
                          env=dpdk_plugin.environment(plugin))
 
     def __enter__(self):
