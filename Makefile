@@ -71,9 +71,11 @@ test-all: all ## every test but soak: adds netns, hostile, fuzz and vm
 	@$(call test,$(BUILD),unit port netns hostile fuzz vm)
 
 .PHONY: soak
-soak: all ## hostile guest processes; not reliable enough for CI yet
+soak: setup ## half an hour of random operations with address and undefined sanitizers
 	@devtools/setup test
-	@$(call test,$(BUILD),soak)
+	$(call configure,$(build-asan),-Db_sanitize=address$(comma)undefined $(sanitize))
+	$(call build,$(build-asan))
+	@$(call test,$(build-asan),soak)
 
 .PHONY: asan
 asan: setup ## unit, port, hostile and fuzz tests with address and undefined sanitizers
