@@ -133,12 +133,13 @@ end_setup(struct pair_end *end, const struct pair_end_conf *conf)
 }
 
 static void
-end_add(struct pair_end *end, const struct pair *pair, const struct pair_end_conf *conf)
+end_add(struct pair_end *end, const struct pair *pair, const struct pair_end_conf *conf,
+		const char *more)
 {
 	char args[256];
 
-	snprintf(args, sizeof(args), "socket=%s%s", pair->socket,
-			conf->devargs == NULL ? "" : conf->devargs);
+	snprintf(args, sizeof(args), "socket=%s%s%s", pair->socket,
+			conf->devargs == NULL ? "" : conf->devargs, more == NULL ? "" : more);
 	assert_int_equal(rte_eal_hotplug_add("vdev", end->name, args), 0);
 	end->present = true;
 	end_setup(end, conf);
@@ -159,14 +160,14 @@ void
 pair_host_add(struct pair *pair, const struct pair_end_conf *conf)
 {
 	pair_name(pair);
-	end_add(&pair->host, pair, conf);
+	end_add(&pair->host, pair, conf, NULL);
 }
 
 void
 pair_guest_add(struct pair *pair, const struct pair_end_conf *conf)
 {
 	pair_name(pair);
-	end_add(&pair->guest, pair, conf);
+	end_add(&pair->guest, pair, conf, getenv("PAIR_GUEST_ARGS"));
 }
 
 void

@@ -107,7 +107,8 @@ small_mbufs_are_chained(void **state)
 	pair_stream_init(&stream, p, 1, 2048);
 	assert_int_equal(pair_send(&p->host, &stream, 1, 601), 1);
 	assert_int_equal(rte_eth_rx_burst(p->guest.port_id, 0, &m, 1), 1);
-	assert_int_equal(m->nb_segs, 3);
+	/* by pointer an mbuf has the room of a buffer */
+	assert_int_equal(m->nb_segs, pair_end_xstat(&p->guest, "rx_q0_by_pointer") > 0 ? 1 : 3);
 	pair_stream_check(&stream, m);
 }
 

@@ -260,6 +260,7 @@ avpg_info_load(struct avpg_info *info, const struct avpg_hw *hw, struct avp_err 
 	new.device_id = dev.device_id;
 	new.version = dev.version;
 	new.features = dev.features;
+	new.buf_stride = (dev.features & AVP_FEATURE_RECYCLE) != 0 ? dev.buf_stride : 0;
 	new.max_rx_size = dev.max_rx_size;
 	memcpy(new.mac, dev.mac, sizeof(new.mac));
 	avp_log_escape(new.name, sizeof(new.name), dev.name, strnlen(dev.name, sizeof(dev.name)));

@@ -102,6 +102,7 @@ struct avpg_info {
 	uint64_t device_id;
 	uint32_t version;      /* AVP_VERSION() */
 	uint32_t features;     /* AVP_FEATURE_* offered */
+	uint32_t buf_stride;   /* bytes, not checked; 0 unless AVP_FEATURE_RECYCLE is offered */
 	uint32_t max_rx_size;  /* bytes, AVP_MIN_PKT_SIZE..AVP_MAX_PKT_SIZE */
 	uint8_t min_rx_queues; /* 1..max_rx_queues */
 	uint8_t max_rx_queues; /* 1..AVP_MAX_QUEUES */

@@ -19,6 +19,7 @@
 #include <rte_malloc.h>
 
 #include "avpg_port.h"
+#include "avpg_recycle.h"
 
 int avpg_logtype;
 
@@ -85,11 +86,12 @@ static uint32_t
 features_wanted(const struct avpg_port *port)
 {
 	uint64_t offloads = port->dev->data->dev_conf.rxmode.offloads;
-
 	uint32_t wanted = AVP_FEATURE_LINK_EVENTS;
 
 	if ((offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0)
 		wanted |= AVP_FEATURE_VLAN;
+	if (port->hw->recycle)
+		wanted |= AVP_FEATURE_RECYCLE;
 	return port->info.features & wanted;
 }
 
@@ -99,7 +101,14 @@ avpg_port_configure(struct avpg_port *port)
 	struct avp_config config;
 	int ret;
 
+	/* the device takes back all buffers */
+	avpg_recycle_retire(port->recycle);
+	port->recycle = NULL;
 	port->features = features_wanted(port);
+	if ((port->features & AVP_FEATURE_RECYCLE) != 0)
+		port->recycle = avpg_recycle_create(port);
+	if (port->recycle == NULL)
+		port->features &= ~AVP_FEATURE_RECYCLE;
 	port->nb_rx_fifos = (uint8_t)RTE_MAX(port->nb_rx_queues, port->info.min_rx_queues);
 	port->nb_tx_fifos = (uint8_t)RTE_MAX(port->nb_tx_queues, port->info.min_tx_queues);
 	config = (struct avp_config){
@@ -116,6 +125,8 @@ avpg_port_configure(struct avpg_port *port)
 		AVPG_LOG(ERR, "%s: configure: %u rx and %u tx queues, features 0x%x: %s",
 				port->name, config.nb_rx_queues, config.nb_tx_queues,
 				config.features, avpg_ctrl_error(ret));
+		avpg_recycle_retire(port->recycle);
+		port->recycle = NULL;
 		return ret;
 	}
 	/* from here on every change is told */
@@ -313,6 +324,8 @@ avpg_dev_close(struct rte_eth_dev *dev)
 		if (port->txqs[i] != NULL)
 			avpg_tx_queue_release(dev, i);
 	}
+	avpg_recycle_retire(port->recycle);
+	port->recycle = NULL;
 	/* first: until then the bus may still find out that the device is gone, and wake the thread
 	 */
 	port->hw->ops->destroy(port->hw);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct avpg_hw;
+struct avpg_map;
 
 struct avpg_hw_ops {
 	/** Read or write a register of BAR 0. 0 or -errno (the device is gone). Any thread. */
@@ -42,14 +43,18 @@ struct avpg_hw_ops {
 /** Embed it in the glue's own structure. */
 struct avpg_hw {
 	const struct avpg_hw_ops *ops;
-	void *mem;           /* BAR 2; NULL when the device has none */
-	size_t mem_size;     /* bytes */
-	const void *memmap;  /* BAR 4; host-written, may change at attach */
-	size_t memmap_size;  /* bytes */
-	const void *device;  /* BAR 5; likewise */
-	size_t device_size;  /* bytes */
-	uint32_t max_queues; /* that the user wants at most; 0 = as many as the device has */
-	bool keep_mem;       /* set by the core: a burst that does not end still uses BAR 2 */
+	void *mem;             /* BAR 2; NULL when the device has none */
+	struct avpg_map *map;  /* of BAR 2, when it may outlive the device: for "recycle" */
+	size_t mem_size;       /* bytes */
+	const void *memmap;    /* BAR 4; host-written, may change at attach */
+	size_t memmap_size;    /* bytes */
+	const void *device;    /* BAR 5; likewise */
+	size_t device_size;    /* bytes */
+	uint32_t max_queues;   /* that the user wants at most; 0 = as many as the device has */
+	bool recycle;          /* the user wants "recycle", if the device has it */
+	uint32_t recycle_hold; /* received buffers that an application may hold, of each rx queue;
+				* 0 = half a FIFO */
+	bool keep_mem;         /* set by the core: a burst that does not end still uses BAR 2 */
 };
 
 #endif /* AVPG_HW_H */

@@ -139,10 +139,13 @@ avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq
 }
 
 int
-avpg_burst_mode_get(struct rte_eth_dev *dev __rte_unused, uint16_t queue_id __rte_unused,
+avpg_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id __rte_unused,
 		struct rte_eth_burst_mode *mode)
 {
-	snprintf(mode->info, sizeof(mode->info), "by copy");
+	const struct avpg_port *port = dev->data->dev_private;
+	bool recycle = (port->features & AVP_FEATURE_RECYCLE) != 0;
+
+	snprintf(mode->info, sizeof(mode->info), "%s", recycle ? "by pointer" : "by copy");
 	return 0;
 }
 

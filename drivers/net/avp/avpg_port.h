@@ -57,6 +57,9 @@ _Static_assert(AVP_MAX_PKT_SIZE <= AVPG_BURST_MBUFS * AVPG_MIN_MBUF_ROOM,
 /** The largest MTU, whatever the device: AVP_MAX_PKT_SIZE less Ethernet header and two tags. */
 #define AVPG_MAX_MTU (AVP_MAX_PKT_SIZE - AVP_MIN_PKT_SIZE - 2 * AVPG_VLAN_SIZE)
 
+struct avpg_recycle;
+struct avpg_table;
+
 extern int avpg_logtype;
 /** @fmt starts with "%s: ", for the name of the port. */
 #define AVPG_LOG(level, fmt, ...) rte_log(RTE_LOG_##level, avpg_logtype, fmt "\n", __VA_ARGS__)
@@ -70,6 +73,7 @@ enum avpg_rx_drop {
 	AVPG_RX_BAD_LEN,     /* segments do not add up to the packet */
 	AVPG_RX_TOO_SHORT,   /* less than an Ethernet header */
 	AVPG_RX_TOO_LONG,    /* more than the device said it would send */
+	AVPG_RX_IN_USE,      /* a buffer of it has not been given back */
 	AVPG_RX_OTHER_MAC,   /* for another station, and the port is not promiscuous; no error */
 	AVPG_RX_OTHER_GROUP, /* for a group that was not asked for; no error */
 	AVPG_RX_NB_DROPS,
@@ -88,6 +92,8 @@ enum avpg_tx_drop {
 struct avpg_rx_stats {
 	uint64_t packets;
 	uint64_t bytes;
+	uint64_t by_pointer;  /* packets not copied */
+	uint64_t copied_held; /* packets copied because the application holds many that were not */
 	uint64_t no_mbuf;     /* times that the mempool had too few; nothing is lost */
 	uint64_t fifo_faults; /* the host's index or length was wrong */
 	uint64_t drop[AVPG_RX_NB_DROPS];
@@ -96,6 +102,7 @@ struct avpg_rx_stats {
 struct avpg_tx_stats {
 	uint64_t packets;
 	uint64_t bytes;
+	uint64_t by_pointer;  /* packets no byte of which was copied */
 	uint64_t no_buffer;   /* times that the alloc FIFO had too few; nothing is lost */
 	uint64_t no_room;     /* times that the tx FIFO was full; nothing is lost */
 	uint64_t closed;      /* times that the port or queue was not to be used; likewise */
@@ -115,6 +122,9 @@ struct avpg_rxq {
 	struct avpg_mem mem;
 	struct rte_mempool *pool;
 	struct avpg_port *port;
+	struct avpg_table *table;  /* of buffers by pointer; NULL: all by copy */
+	uint32_t hold;             /* such buffers that the application may have */
+	uint32_t max_idle;         /* mbufs of its mempool that may wait for packets */
 	uint32_t max_rx_size;      /* bytes */
 	uint32_t mbuf_room;        /* data bytes of one mbuf of the pool */
 	struct rte_ether_addr mac; /* whose packets it takes */
@@ -137,7 +147,8 @@ struct avpg_txq {
 	struct avp_fifo_end tx;
 	struct avp_fifo_end alloc;
 	struct avpg_port *port;
-	uint32_t max_pkt_size; /* bytes, VLAN tag in the data included */
+	struct avpg_recycle *recycle; /* what may be sent by pointer; NULL: nothing */
+	uint32_t max_pkt_size;        /* bytes, VLAN tag in the data included */
 	uint32_t spare; /* entries of the tx FIFO left free, so that nb_desc are not exceeded */
 	uint16_t port_id;
 	uint16_t queue_id;
@@ -163,6 +174,7 @@ struct avpg_port {
 	const char *name; /* the port's, for messages */
 	struct avpg_info info;
 	struct avpg_ctrl ctrl;
+	struct avpg_recycle *recycle;          /* of this configuration; NULL: by copy */
 	pthread_mutex_t ctl_lock;              /* info, ctrl, and all below but what is atomic */
 	uint32_t features;                     /* accepted */
 	uint32_t told_mtu;                     /* that the device knows of */

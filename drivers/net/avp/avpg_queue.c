@@ -14,6 +14,7 @@
 #include <rte_mbuf.h>
 
 #include "avpg_port.h"
+#include "avpg_recycle.h"
 
 /* The longest that bursts may stay inside when their gates are shut. */
 #define CLOSE_LIMIT_MS 500
@@ -132,6 +133,30 @@ rxq_set_strip(const struct avpg_port *port, struct avpg_rxq *q)
 			(port->features & AVP_FEATURE_VLAN) == 0;
 }
 
+/* Buffers of a FIFO that an application may hold: never so many that the host has no more to give,
+ * which is as many as fit the free FIFO. */
+static uint32_t
+hold_limit(const struct avpg_port *port)
+{
+	uint32_t len = port->info.rx.len;
+	uint32_t wanted = port->hw->recycle_hold;
+
+	return wanted == 0 ? len / 2 : RTE_MIN(wanted, len - len / 8);
+}
+
+static void
+rxq_set_recycle(const struct avpg_port *port, struct avpg_rxq *q)
+{
+	q->table = NULL;
+	if (port->recycle == NULL)
+		return;
+	q->table = &port->recycle->tables[q->queue_id];
+	/* mbufs that cannot have another buffer attached: all by copy */
+	q->hold = (rte_pktmbuf_priv_flags(q->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0
+			? 0
+			: hold_limit(port);
+}
+
 static int
 rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 {
@@ -139,8 +164,10 @@ rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 	q->max_rx_size = port->info.max_rx_size;
 	memcpy(&q->mac, port->info.mac, sizeof(q->mac));
 	rxq_set_strip(port, q);
+	rxq_set_recycle(port, q);
 	q->nb_fifos = avpg_rxq_share(port, q->queue_id, &q->first_fifo);
 	q->next_fifo = 0;
+	q->max_idle = q->nb_fifos * port->info.rx.len;
 	if (port->info.max_rx_size > q->mbuf_room)
 		port->dev->data->scattered_rx = 1;
 	for (uint32_t i = 0; i < q->nb_fifos; i++) {
@@ -165,6 +192,7 @@ txq_reload(struct avpg_port *port, struct avpg_txq *q)
 	q->mem = port->info.mem;
 	q->max_pkt_size = RTE_MIN(AVP_MAX_SEGS * q->mem.buf_data_size, (uint32_t)AVP_MAX_PKT_SIZE);
 	q->vlan_by_desc = (port->features & AVP_FEATURE_VLAN) != 0;
+	q->recycle = port->recycle;
 	ret = fifo_open(port, &q->tx, &port->info.tx, q->queue_id, true, "tx");
 	if (ret != 0)
 		return ret;
@@ -235,7 +263,9 @@ avpg_queues_close(struct avpg_port *port)
 	for (uint32_t i = 0; i < NB_GATES; i++)
 		gates[i] = gate_at(port, i);
 	ret = avp_gate_shut(gates, NB_GATES, CLOSE_LIMIT_MS);
-	if (ret != 0)
+	if (ret == 0)
+		avpg_recycle_trim(port->recycle);
+	else
 		AVPG_LOG(WARNING, "%s: a burst is still under way after %u ms", port->name,
 				CLOSE_LIMIT_MS);
 	return ret;

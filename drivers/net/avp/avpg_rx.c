@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * Receive by copy: packets of the queue's rx FIFOs into mbufs, buffers back on the free FIFOs.
+ * Receive: packets of the queue's rx FIFOs into mbufs, by copy or, with "recycle", by pointer.
  *
  * How it works
  * A burst serves all FIFOs of the queue, each time beginning with the next one, and gives each its
@@ -11,6 +11,11 @@
  * entries taken from the rx FIFO and the buffers given back: when mbufs run out, packets stay where
  * they are. There is always room on the free FIFO, because no more packets are looked at than it
  * has room for.
+ *
+ * By pointer the third and fourth pass are others: find the slots of the buffers and fetch their
+ * mbufs (avpg_recycle.h); hand these out. Only packets that are dropped or copied, because the
+ * application holds many, go back on the free FIFO at once; those that it has freed do so at the
+ * beginning of a burst. Each buffer of a chain is then given back by itself.
  *
  * The host may change descriptors and data at any time. What matters for memory safety is fetched
  * once, in rx_pkt_fetch(), and used from the copy.
@@ -23,18 +28,21 @@
 #include <rte_prefetch.h>
 
 #include "avpg_port.h"
+#include "avpg_recycle.h"
 
 /* A packet as checked: all of it lies in BAR 2. */
 struct rx_pkt {
-	uint64_t label; /* of the head, to give back */
+	uint64_t label[AVP_MAX_SEGS]; /* of the segments' buffers, to give back */
 	const uint8_t *seg[AVP_MAX_SEGS];
 	uint16_t seg_len[AVP_MAX_SEGS];
 	uint16_t pkt_len;
 	uint16_t vlan_tci;
-	uint16_t nb_mbufs; /* that it takes */
+	uint16_t nb_mbufs; /* that a copy takes */
 	uint8_t nb_segs;
-	uint8_t drop; /* enum avpg_rx_drop */
-	bool vlan;    /* the device has stripped a tag */
+	uint8_t nb_labels; /* of segments that exist, if one of them is bad; at least the head's */
+	uint8_t drop;      /* enum avpg_rx_drop */
+	bool vlan;         /* the device has stripped a tag */
+	uint32_t idx[AVP_MAX_SEGS]; /* numbers of the buffers; by pointer only */
 };
 
 /* One segment. Returns its descriptor's next label, or sets pkt->drop. */
@@ -69,6 +77,7 @@ rx_chain_fetch(const struct avpg_mem *mem, struct rx_pkt *pkt, uint8_t nb_segs, 
 			pkt->drop = AVPG_RX_BAD_SEGMENT;
 			return;
 		}
+		pkt->label[pkt->nb_labels++] = next_va;
 		next_va = rx_seg_fetch(mem, pkt, desc);
 		if (pkt->drop != AVPG_RX_OK)
 			return;
@@ -80,16 +89,17 @@ rx_chain_fetch(const struct avpg_mem *mem, struct rx_pkt *pkt, uint8_t nb_segs, 
 		pkt->drop = AVPG_RX_BAD_LEN;
 }
 
-/* The packet with label pkt->label: fetch all that matters, once, and check it. */
+/* The packet with label pkt->label[0]: fetch all that matters, once, and check it. */
 static inline void
 rx_pkt_fetch(const struct avpg_rxq *q, struct rx_pkt *pkt)
 {
-	const struct avp_desc *desc = avpg_desc_at(&q->mem, pkt->label);
+	const struct avp_desc *desc = avpg_desc_at(&q->mem, pkt->label[0]);
 	uint64_t next_va;
 	uint8_t nb_segs;
 
 	pkt->drop = AVPG_RX_OK;
 	pkt->nb_segs = 0;
+	pkt->nb_labels = 1;
 	if (unlikely(desc == NULL)) {
 		pkt->drop = AVPG_RX_BAD_LABEL;
 		return;
@@ -203,6 +213,18 @@ rx_vlan_strip(struct rte_mbuf *m)
 		rte_vlan_strip(m);
 }
 
+/* Tell of the tag that the device has stripped, or strip one. */
+static inline void
+rx_vlan(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf *m)
+{
+	if (pkt->vlan) {
+		m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+		m->vlan_tci = pkt->vlan_tci;
+	} else if (q->strip_by_copy) {
+		rx_vlan_strip(m);
+	}
+}
+
 /* Make an mbuf of a packet. */
 static inline struct rte_mbuf *
 rx_copy(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf **mbufs)
@@ -217,12 +239,7 @@ rx_copy(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf **mb
 	} else {
 		rx_copy_scattered(q, pkt, mbufs);
 	}
-	if (pkt->vlan) {
-		m->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-		m->vlan_tci = pkt->vlan_tci;
-	} else if (q->strip_by_copy) {
-		rx_vlan_strip(m);
-	}
+	rx_vlan(q, pkt, m);
 	return m;
 }
 
@@ -234,8 +251,8 @@ rx_look(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkts
 	uint16_t i;
 
 	for (i = 0; i < nb; i++) {
-		pkts[i].label = avp_fifo_at(&fifo->rx, i);
-		rte_prefetch0(avpg_mem_at(&q->mem, pkts[i].label, 1));
+		pkts[i].label[0] = avp_fifo_at(&fifo->rx, i);
+		rte_prefetch0(avpg_mem_at(&q->mem, pkts[i].label[0], 1));
 	}
 	for (i = 0; i < nb; i++)
 		rx_pkt_fetch(q, &pkts[i]);
@@ -283,7 +300,7 @@ rx_fifo_burst(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rte_mbuf **o
 	for (uint16_t i = 0; i < nb; i++) {
 		const struct rx_pkt *pkt = &pkts[i];
 
-		avp_fifo_set(&fifo->free, i, pkt->label);
+		avp_fifo_set(&fifo->free, i, pkt->label[0]);
 		if (unlikely(pkt->drop != AVPG_RX_OK)) {
 			q->stats.drop[pkt->drop]++;
 			continue;
@@ -300,10 +317,307 @@ rx_fifo_burst(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rte_mbuf **o
 	return nb_out;
 }
 
-uint16_t
-avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
+/*
+ * By pointer
+ */
+
+/* What a burst puts on a free FIFO. */
+struct rx_back {
+	struct avp_fifo_end *free;
+	uint32_t room; /* as far as it was asked for */
+	uint32_t nb;
+};
+
+static inline bool
+rx_back_has_room(struct avpg_rxq *q, struct rx_back *back, uint32_t nb)
 {
-	struct avpg_rxq *q = rxq;
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+
+	if (likely(back->nb + nb <= back->room))
+		return true;
+	back->room = avp_fifo_room(back->free, back->nb + nb, &fault);
+	if (unlikely(fault != AVP_FIFO_OK))
+		q->stats.fifo_faults++;
+	return back->nb + nb <= back->room;
+}
+
+/* Give back what the application has freed, and @list before it; what has no room waits. */
+static __rte_noinline void
+rx_return_freed(struct avpg_rxq *q, uint32_t list)
+{
+	struct avpg_table *table = q->table;
+	struct rx_back back[AVP_MAX_QUEUES];
+	uint32_t next;
+
+	for (uint32_t i = 0; i < q->nb_fifos; i++)
+		back[i] = (struct rx_back){.free = &q->fifos[i].free};
+	for (; list != AVPG_STACK_END; list = next) {
+		struct rx_back *to = &back[table->fifo[list] - q->first_fifo];
+
+		next = table->next[list];
+		if (rx_back_has_room(q, to, 1)) {
+			avp_fifo_set(to->free, to->nb++, avpg_recycle_va(table->recycle, list));
+		} else {
+			table->next[list] = table->pending;
+			table->pending = list;
+		}
+	}
+	for (uint32_t i = 0; i < q->nb_fifos; i++)
+		if (back[i].nb > 0)
+			avp_fifo_put_done(back[i].free, back[i].nb);
+}
+
+static inline void
+rx_drain(struct avpg_rxq *q)
+{
+	struct avpg_table *table = q->table;
+	uint32_t list = table->pending;
+	uint32_t freed;
+
+	if (unlikely(list != AVPG_STACK_END)) {
+		table->pending = AVPG_STACK_END;
+		rx_return_freed(q, list);
+	}
+	freed = avpg_table_take_freed(table);
+	if (likely(freed == AVPG_STACK_END))
+		return;
+	for (list = freed; list != AVPG_STACK_END; list = table->next[list]) {
+		table->nb_out--;
+		table->nb_bound--;
+	}
+	rx_return_freed(q, freed);
+}
+
+/* Which buffers is the packet made of? By pointer the data must lie in them. */
+static inline void
+rx_find_slots(const struct avpg_table *table, struct rx_pkt *pkt)
+{
+	const struct avpg_recycle *recycle = table->recycle;
+
+	for (uint32_t i = 0; i < pkt->nb_segs; i++) {
+		uint64_t idx = avpg_recycle_idx(recycle, pkt->label[i] - recycle->bufs_va);
+		uint64_t off;
+
+		if (unlikely(idx >= recycle->nb_bufs)) {
+			pkt->drop = AVPG_RX_BAD_LABEL;
+			return;
+		}
+		off = (uint64_t)(pkt->seg[i] - avpg_recycle_buf(recycle, (uint32_t)idx)) -
+				sizeof(struct avp_desc);
+		if (unlikely(off > avpg_recycle_buf_len(recycle) ||
+				    pkt->seg_len[i] > avpg_recycle_buf_len(recycle) - off)) {
+			pkt->drop = AVPG_RX_BAD_SEGMENT;
+			return;
+		}
+		pkt->idx[i] = (uint32_t)idx;
+		rte_prefetch0(&table->slots[idx]);
+	}
+}
+
+/* The mbufs that wait for the packets' buffers will be written. */
+static inline void
+rx_prefetch_mbufs(const struct avpg_table *table, const struct rx_pkt *pkts, uint16_t nb)
+{
+	for (uint16_t i = 0; i < nb; i++)
+		if (likely(pkts[i].drop == AVPG_RX_OK))
+			rte_prefetch0((void *)avpg_slot_get(&table->slots[pkts[i].idx[0]]));
+}
+
+/* Is each of the packet's buffers the host's to give? @nb_missing: those without an mbuf. */
+static inline bool
+rx_slots_free(const struct avpg_table *table, const struct rx_pkt *pkt, uint32_t *nb_missing)
+{
+	*nb_missing = 0;
+	for (uint32_t i = 0; i < pkt->nb_segs; i++) {
+		uintptr_t state = avpg_slot_get(&table->slots[pkt->idx[i]]);
+
+		if (unlikely((state & AVPG_SLOT_APP) != 0))
+			return false;
+		for (uint32_t k = 0; unlikely(k < i); k++)
+			if (pkt->idx[k] == pkt->idx[i])
+				return false;
+		*nb_missing += state == 0;
+	}
+	return true;
+}
+
+/* Segment @i becomes an mbuf. There are spare ones. */
+static inline struct rte_mbuf *
+rx_hand_out(const struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, const struct rx_pkt *pkt,
+		uint32_t i)
+{
+	struct avpg_table *table = q->table;
+	const struct avpg_recycle *recycle = table->recycle;
+	const uint32_t idx = pkt->idx[i];
+	struct avpg_slot *slot = &table->slots[idx];
+	struct rte_mbuf *m = (struct rte_mbuf *)avpg_slot_get(slot);
+
+	if (unlikely(m == NULL)) {
+		m = table->spare[--table->nb_spare];
+		avpg_table_bind(table, idx, m);
+		table->nb_bound++;
+	}
+	m->data_off = (uint16_t)(pkt->seg[i] - (uint8_t *)m->buf_addr);
+	rte_mbuf_refcnt_set(m, 1);
+	m->nb_segs = 1;
+	m->port = q->port_id;
+	m->ol_flags = RTE_MBUF_F_EXTERNAL;
+	m->packet_type = 0;
+	m->data_len = pkt->seg_len[i];
+	m->pkt_len = pkt->seg_len[i];
+	m->vlan_tci = 0;
+	m->hash.rss = 0;
+	table->fifo[idx] = (uint8_t)(q->first_fifo + (fifo - q->fifos));
+	if (unlikely(avpg_recycle_queue_of(recycle, idx) != q->queue_id))
+		atomic_store_explicit((_Atomic uint8_t *)&recycle->queue_of[idx],
+				(uint8_t)q->queue_id, memory_order_relaxed);
+	avpg_slot_set(slot, (uintptr_t)m | AVPG_SLOT_APP);
+	return m;
+}
+
+/* The packet by pointer; NULL: there are no mbufs for it, or pkt->drop says what is wrong. */
+static inline struct rte_mbuf *
+rx_point(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt)
+{
+	struct avpg_table *table = q->table;
+	struct rte_mbuf *head, *last;
+	uint32_t nb_missing;
+
+	if (unlikely(!rx_slots_free(table, pkt, &nb_missing))) {
+		pkt->drop = AVPG_RX_IN_USE;
+		return NULL;
+	}
+	/* for all of them: filling may take the others away */
+	if (unlikely(nb_missing > 0 &&
+			    !avpg_table_fill_spare(table, q->pool, pkt->nb_segs, q->max_idle)))
+		return NULL;
+	head = rx_hand_out(q, fifo, pkt, 0);
+	last = head;
+	for (uint32_t i = 1; unlikely(i < pkt->nb_segs); i++) {
+		last->next = rx_hand_out(q, fifo, pkt, i);
+		last = last->next;
+	}
+	head->nb_segs = pkt->nb_segs;
+	head->pkt_len = pkt->pkt_len;
+	table->nb_out += pkt->nb_segs;
+	rx_vlan(q, pkt, head);
+	return head;
+}
+
+/* May the application hold another @nb buffers? */
+static inline bool
+rx_may_hold(struct avpg_rxq *q, uint32_t nb)
+{
+	if (likely(q->table->nb_out + nb <= q->hold))
+		return true;
+	avpg_table_see_sent(q->table);
+	return q->table->nb_out + nb <= q->hold;
+}
+
+/* mbufs for a copy, of the mempool or, when that has none left, such as would wait for packets. */
+static bool
+rx_copy_alloc(struct avpg_rxq *q, struct rte_mbuf **mbufs, uint16_t nb)
+{
+	struct avpg_table *table = q->table;
+
+	if (nb > AVP_MAX_SEGS || !avpg_table_fill_spare(table, q->pool, nb, q->max_idle))
+		return rte_pktmbuf_alloc_bulk(q->pool, mbufs, nb) == 0;
+	for (uint16_t i = 0; i < nb; i++) {
+		mbufs[i] = table->spare[--table->nb_spare];
+		rte_pktmbuf_reset(mbufs[i]);
+	}
+	return true;
+}
+
+/* The packet by copy, when the application holds many; NULL: there are no mbufs. */
+static __rte_noinline struct rte_mbuf *
+rx_copy_held(struct avpg_rxq *q, const struct rx_pkt *pkt)
+{
+	struct rte_mbuf *mbufs[AVPG_BURST_MBUFS];
+
+	if (!rx_copy_alloc(q, mbufs, pkt->nb_mbufs))
+		return NULL;
+	q->stats.copied_held++;
+	return rx_copy(q, pkt, mbufs);
+}
+
+/* Take one packet. False: it has to wait; else *@m is the mbuf, or NULL when it was dropped. */
+static inline bool
+rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
+		struct rx_back *back, struct rte_mbuf **m)
+{
+	*m = NULL;
+	if (likely(pkt->drop == AVPG_RX_OK && rx_may_hold(q, pkt->nb_segs))) {
+		*m = rx_point(q, fifo, pkt);
+		if (likely(*m != NULL)) {
+			q->stats.by_pointer++;
+			return true;
+		}
+		if (pkt->drop == AVPG_RX_OK) {
+			q->stats.no_mbuf++;
+			return false;
+		}
+	}
+	if (!rx_back_has_room(q, back, pkt->nb_labels))
+		return false;
+	if (pkt->drop == AVPG_RX_OK) {
+		*m = rx_copy_held(q, pkt);
+		if (*m == NULL) {
+			q->stats.no_mbuf++;
+			return false;
+		}
+	} else {
+		q->stats.drop[pkt->drop]++;
+	}
+	/* not one that the application has: it will be given back by whoever frees it */
+	if (likely(pkt->drop != AVPG_RX_IN_USE))
+		for (uint32_t i = 0; i < pkt->nb_labels; i++)
+			avp_fifo_set(back->free, back->nb++, pkt->label[i]);
+	return true;
+}
+
+/* As rx_fifo_burst(). */
+static inline uint16_t
+rx_fifo_burst_by_pointer(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rte_mbuf **out,
+		uint16_t want, uint16_t *taken)
+{
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+	struct rx_pkt pkts[AVPG_BURST];
+	struct rx_back back = {.free = &fifo->free};
+	uint16_t nb = (uint16_t)RTE_MIN(avp_fifo_avail(&fifo->rx, want, &fault), (uint32_t)want);
+	uint16_t nb_out = 0;
+	uint16_t i;
+
+	*taken = 0;
+	if (unlikely(fault != AVP_FIFO_OK))
+		q->stats.fifo_faults++;
+	if (nb == 0)
+		return 0;
+	rx_look(q, fifo, pkts, nb);
+	for (i = 0; i < nb; i++)
+		if (likely(pkts[i].drop == AVPG_RX_OK))
+			rx_find_slots(q->table, &pkts[i]);
+	rx_prefetch_mbufs(q->table, pkts, nb);
+	for (i = 0; i < nb; i++) {
+		if (unlikely(!rx_take(q, fifo, &pkts[i], &back, &out[nb_out])))
+			break;
+		if (unlikely(out[nb_out] == NULL))
+			continue;
+		q->stats.bytes += out[nb_out]->pkt_len;
+		nb_out++;
+	}
+	if (unlikely(back.nb > 0))
+		avp_fifo_put_done(&fifo->free, back.nb);
+	avp_fifo_get_done(&fifo->rx, i);
+	q->stats.packets += nb_out;
+	*taken = i;
+	return nb_out;
+}
+
+/* Serve the queue's FIFOs in turn. */
+static inline uint16_t
+rx_burst(struct avpg_rxq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer)
+{
 	/* bounded: a host that sends faster than we drop must not keep us here */
 	uint32_t visits = 2u * q->nb_fifos + nb_pkts / AVPG_BURST;
 	uint8_t unseen = q->nb_fifos; /* FIFOs that have not had their turn in this call */
@@ -311,8 +625,6 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	uint16_t nb = 0;
 	uint8_t fifo;
 
-	if (unlikely(!avp_gate_enter(&q->gate)))
-		return 0;
 	fifo = q->next_fifo;
 	for (; nb < nb_pkts && idle < q->nb_fifos && visits > 0; visits--) {
 		uint16_t want = (uint16_t)(nb_pkts - nb);
@@ -324,11 +636,31 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		if (unseen > 0)
 			unseen--;
 		want = RTE_MIN(want, (uint16_t)AVPG_BURST);
-		nb += rx_fifo_burst(q, &q->fifos[fifo], pkts + nb, want, &taken);
+		if (by_pointer)
+			nb += rx_fifo_burst_by_pointer(q, &q->fifos[fifo], pkts + nb, want, &taken);
+		else
+			nb += rx_fifo_burst(q, &q->fifos[fifo], pkts + nb, want, &taken);
 		idle = taken == 0 ? idle + 1 : 0;
 		fifo = fifo + 1 < q->nb_fifos ? fifo + 1 : 0;
 	}
 	q->next_fifo = fifo;
+	return nb;
+}
+
+uint16_t
+avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	struct avpg_rxq *q = rxq;
+	uint16_t nb;
+
+	if (unlikely(!avp_gate_enter(&q->gate)))
+		return 0;
+	if (q->table != NULL) {
+		rx_drain(q);
+		nb = rx_burst(q, pkts, nb_pkts, true);
+	} else {
+		nb = rx_burst(q, pkts, nb_pkts, false);
+	}
 	avp_gate_leave(&q->gate);
 	return nb;
 }

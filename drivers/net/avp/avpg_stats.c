@@ -39,6 +39,8 @@ struct counter {
 
 /* packets and bytes of a queue are ethdev's own xstats: RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS */
 static const struct counter rx_counters[] = {
+		RX_COUNTER("by_pointer", by_pointer),
+		RX_COUNTER("copied_held", copied_held),
 		RX_COUNTER("no_mbuf", no_mbuf),
 		RX_COUNTER("fifo_faults", fifo_faults),
 		RX_COUNTER("drop_bad_label", drop[AVPG_RX_BAD_LABEL]),
@@ -47,11 +49,13 @@ static const struct counter rx_counters[] = {
 		RX_COUNTER("drop_bad_len", drop[AVPG_RX_BAD_LEN]),
 		RX_COUNTER("drop_too_short", drop[AVPG_RX_TOO_SHORT]),
 		RX_COUNTER("drop_too_long", drop[AVPG_RX_TOO_LONG]),
+		RX_COUNTER("drop_in_use", drop[AVPG_RX_IN_USE]),
 		RX_COUNTER("drop_other_mac", drop[AVPG_RX_OTHER_MAC]),
 		RX_COUNTER("drop_other_group", drop[AVPG_RX_OTHER_GROUP]),
 };
 
 static const struct counter tx_counters[] = {
+		TX_COUNTER("by_pointer", by_pointer),
 		TX_COUNTER("no_buffer", no_buffer),
 		TX_COUNTER("no_room", no_room),
 		TX_COUNTER("closed", closed),

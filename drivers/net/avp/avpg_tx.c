@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * Transmit by copy: mbufs into buffers of the alloc FIFO, these onto the tx FIFO.
+ * Transmit: mbufs into buffers of the alloc FIFO, these onto the tx FIFO; with "recycle" buffers
+ * that came from an rx FIFO go back as they are.
  *
  * How it works
  * A burst first learns how many packets the tx FIFO has room for and how many buffers the alloc
@@ -10,6 +11,11 @@
  * before. When one of the two runs out the rest of the burst is returned to the caller, uncounted.
  * What can never be sent is dropped and counted. At the end come one release per FIFO and one bulk
  * free: by then every packet is certain to have gone.
+ *
+ * By pointer: an mbuf that holds a received buffer of this port, which nobody else uses, is not
+ * copied and not freed; it stays bound to the buffer (avpg_recycle.h). Any other mbuf of the same
+ * chain is copied into a buffer of its own, if that makes a chain that the contract allows; else
+ * all of the packet is copied.
  *
  * Labels and data pointers of the buffers are host-written: fetched once and checked. A buffer that
  * fails is left out, and so lost to the host that gave it.
@@ -23,6 +29,7 @@
 #include <rte_prefetch.h>
 
 #include "avpg_port.h"
+#include "avpg_recycle.h"
 
 /* Where a VLAN tag goes: after the two addresses. */
 #define TAG_OFF (2 * RTE_ETHER_ADDR_LEN)
@@ -50,6 +57,19 @@ struct tx_state {
 	uint32_t taken; /* of these */
 	uint32_t room;  /* entries of the tx FIFO */
 	uint32_t sent;  /* of these */
+	uint64_t bytes;
+	uint64_t by_pointer; /* packets */
+	/* to free at the end */
+	struct rte_mbuf *copied[AVPG_BURST];
+	uint32_t nb_copied;
+};
+
+/* A segment that is sent as it is, or not. */
+struct tx_part {
+	struct rte_mbuf *m;
+	struct avpg_slot *slot; /* NULL: copied */
+	uint32_t queue;         /* where it was received */
+	uint32_t idx;
 };
 
 /* A tag that we have to put into the data ourselves. */
@@ -241,80 +261,284 @@ tx_fill(const struct avpg_txq *q, struct tx_chain *chain, const struct rte_mbuf 
 	return pkt_len;
 }
 
-/* Learn what the FIFOs offer; prefetch the descriptors that the burst will write. */
+/*
+ * By pointer
+ */
+
+/* What the burst will look at and write of its own buffers. */
 static inline void
-tx_begin(struct avpg_txq *q, struct tx_state *state, uint16_t nb_pkts)
+tx_prefetch_own(const struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint16_t nb_pkts)
+{
+	for (uint16_t i = 0; i < nb_pkts; i++) {
+		uint64_t idx = avpg_recycle_idx_of(recycle, pkts[i]);
+
+		if (unlikely(idx >= recycle->nb_bufs))
+			continue;
+		rte_prefetch0(&recycle->tables[avpg_recycle_queue_of(recycle, idx)].slots[idx]);
+		rte_prefetch0(avpg_recycle_buf(recycle, (uint32_t)idx));
+	}
+}
+
+/* What tx_desc_write() wants to know of a buffer that is sent as it is. */
+static inline struct tx_buf
+tx_own_buf(const struct avpg_recycle *recycle, const struct rte_mbuf *m, uint32_t idx)
+{
+	const uint64_t label = avpg_recycle_va(recycle, idx);
+
+	return (struct tx_buf){
+			.label = label,
+			.desc = (struct avp_desc *)avpg_recycle_buf(recycle, idx),
+			.data_va = label + sizeof(struct avp_desc) + m->data_off,
+			.len = m->data_len,
+	};
+}
+
+/* What goes into the first descriptor about a tag. */
+static inline uint16_t
+tx_ol_flags(const struct avpg_txq *q, const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 && q->vlan_by_desc ? AVP_DESC_TX_VLAN : 0;
+}
+
+/* Send a packet of one mbuf as it is. False: it must be copied. */
+static inline bool
+tx_point(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m)
+{
+	struct avpg_recycle *recycle = q->recycle;
+	struct avpg_slot *slot;
+	uint32_t queue, idx;
+	struct tx_buf buf;
+	uint16_t ol_flags;
+
+	if (m->nb_segs != 1 || tx_tag_by_copy(q, m))
+		return false;
+	slot = avpg_recycle_own(recycle, m, &queue, &idx);
+	if (slot == NULL)
+		return false;
+	buf = tx_own_buf(recycle, m, idx);
+	ol_flags = tx_ol_flags(q, m);
+	tx_desc_write(&buf, ol_flags, ol_flags != 0 ? m->vlan_tci : 0, 0, 1, (uint16_t)buf.len);
+	avpg_recycle_sent(recycle, slot, m, queue, q->queue_id);
+	avp_fifo_set(&q->tx, state->sent++, buf.label);
+	state->bytes += buf.len;
+	state->by_pointer++;
+	return true;
+}
+
+/*
+ * What becomes of each mbuf of a chain? False: the whole packet is to be copied.
+ *
+ * @nb_copies  out: buffers that are needed, one for each mbuf that is not our own
+ */
+static bool
+tx_parts(const struct avpg_txq *q, struct rte_mbuf *m, struct tx_part *parts, uint32_t *nb_copies)
+{
+	const uint32_t nb_segs = m->nb_segs;
+
+	*nb_copies = 0;
+	/* the device drops packets with less than a header in the first of several segments */
+	if (nb_segs > AVP_MAX_SEGS || m->data_len < AVP_MIN_PKT_SIZE || tx_tag_by_copy(q, m))
+		return false;
+	for (uint32_t i = 0; i < nb_segs; i++, m = m->next) {
+		if (m->data_len == 0)
+			return false;
+		parts[i].m = m;
+		parts[i].slot = avpg_recycle_own(q->recycle, m, &parts[i].queue, &parts[i].idx);
+		for (uint32_t k = 0; k < i; k++)
+			if (parts[k].m == m)
+				return false;
+		if (parts[i].slot != NULL)
+			continue;
+		if (m->data_len > q->mem.buf_data_size)
+			return false;
+		(*nb_copies)++;
+	}
+	return *nb_copies < nb_segs;
+}
+
+/* The mbufs of a chain that has been sent go their ways. */
+static void
+tx_parts_done(struct avpg_txq *q, const struct tx_part *parts, uint32_t nb_segs)
+{
+	for (uint32_t i = 0; i < nb_segs; i++) {
+		struct rte_mbuf *m = parts[i].m;
+
+		if (parts[i].slot == NULL) {
+			rte_pktmbuf_free_seg(m);
+			continue;
+		}
+		m->next = NULL;
+		m->nb_segs = 1;
+		avpg_recycle_sent(q->recycle, parts[i].slot, m, parts[i].queue, q->queue_id);
+	}
+}
+
+/* What a chain of mbufs has become of. */
+enum tx_chain_result {
+	TX_CHAIN_SENT,
+	TX_CHAIN_COPY,    /* nothing done: it is to be copied */
+	TX_CHAIN_NO_ROOM, /* nothing done: there are not enough buffers */
+};
+
+/* Send a chain with at least one mbuf of which is sent as it is. */
+static __rte_noinline enum tx_chain_result
+tx_point_chain(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *head)
+{
+	const uint32_t pkt_len = head->pkt_len;
+	const uint32_t nb_segs = head->nb_segs;
+	const uint16_t ol_flags = tx_ol_flags(q, head);
+	struct tx_part parts[AVP_MAX_SEGS];
+	struct tx_buf bufs[AVP_MAX_SEGS];
+	struct tx_chain copies;
+	uint32_t nb_copies;
+	uint32_t k = 0;
+
+	if (!tx_parts(q, head, parts, &nb_copies))
+		return TX_CHAIN_COPY;
+	if (nb_copies > 0 && !tx_take(q, state, &copies, nb_copies))
+		return TX_CHAIN_NO_ROOM;
+	for (uint32_t i = 0; i < nb_segs; i++) {
+		const struct rte_mbuf *m = parts[i].m;
+
+		if (parts[i].slot != NULL) {
+			bufs[i] = tx_own_buf(q->recycle, m, parts[i].idx);
+			continue;
+		}
+		bufs[i] = copies.buf[k++];
+		rte_memcpy(bufs[i].data, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		bufs[i].len = m->data_len;
+	}
+	tx_desc_write(&bufs[0], ol_flags, ol_flags != 0 ? head->vlan_tci : 0, bufs[1].label,
+			(uint8_t)nb_segs, (uint16_t)pkt_len);
+	for (uint32_t i = 1; i < nb_segs; i++)
+		tx_desc_write(&bufs[i], 0, 0, i + 1 < nb_segs ? bufs[i + 1].label : 0, 1,
+				(uint16_t)bufs[i].len);
+	tx_parts_done(q, parts, nb_segs);
+	avp_fifo_set(&q->tx, state->sent++, bufs[0].label);
+	state->bytes += pkt_len;
+	state->by_pointer += nb_copies == 0;
+	return TX_CHAIN_SENT;
+}
+
+/*
+ * Bursts
+ */
+
+/* Learn what the FIFOs offer; prefetch the descriptors that the burst will write. Buffers to copy
+ * into are looked for when they are needed, if packets may go without. */
+static inline void
+tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uint16_t nb_pkts,
+		const bool by_pointer)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
 	state->taken = 0;
 	state->sent = 0;
+	state->bytes = 0;
+	state->by_pointer = 0;
+	state->nb_copied = 0;
 	state->room = avp_fifo_room(&q->tx, nb_pkts + q->spare, &fault);
 	state->room = state->room > q->spare ? state->room - q->spare : 0;
-	state->avail = avp_fifo_avail(&q->alloc, nb_pkts, &fault);
+	state->avail = by_pointer ? 0 : avp_fifo_avail(&q->alloc, nb_pkts, &fault);
 	if (unlikely(fault != AVP_FIFO_OK))
 		q->stats.fifo_faults++;
+	if (by_pointer)
+		tx_prefetch_own(q->recycle, pkts, nb_pkts);
 	for (uint32_t i = 0; i < RTE_MIN(state->avail, (uint32_t)nb_pkts); i++)
 		rte_prefetch0(avpg_mem_at(&q->mem, avp_fifo_at(&q->alloc, i), 1));
 }
 
+/* Send a packet that can be sent. False: there are no buffers for it, nothing was done. */
+static inline bool
+tx_one(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, uint32_t nb_bufs,
+		const bool by_pointer)
+{
+	struct tx_chain chain;
+
+	if (by_pointer && likely(tx_point(q, state, m)))
+		return true;
+	if (by_pointer && m->nb_segs > 1) {
+		enum tx_chain_result result = tx_point_chain(q, state, m);
+
+		if (result != TX_CHAIN_COPY)
+			return result == TX_CHAIN_SENT;
+	}
+	if (unlikely(!tx_take(q, state, &chain, nb_bufs)))
+		return false;
+	state->bytes += tx_fill(q, &chain, m);
+	avp_fifo_set(&q->tx, state->sent++, chain.buf[0].label);
+	state->copied[state->nb_copied++] = m;
+	return true;
+}
+
 /* Send up to AVPG_BURST packets. Returns those used up: sent or dropped. */
 static inline uint16_t
-tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts)
+tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer)
 {
 	struct tx_state state;
-	struct tx_chain chain;
-	uint64_t bytes = 0;
 	uint16_t i;
 
-	tx_begin(q, &state, nb_pkts);
+	tx_begin(q, &state, pkts, nb_pkts, by_pointer);
 	for (i = 0; i < nb_pkts; i++) {
 		uint32_t nb_bufs;
 		enum avpg_tx_drop drop = tx_check(q, pkts[i], &nb_bufs);
 
 		if (unlikely(drop != AVPG_TX_OK)) {
 			q->stats.drop[drop]++;
+			state.copied[state.nb_copied++] = pkts[i];
 			continue;
 		}
 		if (unlikely(state.sent == state.room)) {
 			q->stats.no_room++;
 			break;
 		}
-		if (unlikely(!tx_take(q, &state, &chain, nb_bufs))) {
+		if (unlikely(!tx_one(q, &state, pkts[i], nb_bufs, by_pointer))) {
 			q->stats.no_buffer++;
 			break;
 		}
-		bytes += tx_fill(q, &chain, pkts[i]);
-		avp_fifo_set(&q->tx, state.sent++, chain.buf[0].label);
 	}
 	if (state.taken > 0)
 		avp_fifo_get_done(&q->alloc, state.taken);
 	if (state.sent > 0)
 		avp_fifo_put_done(&q->tx, state.sent);
-	rte_pktmbuf_free_bulk(pkts, i);
+	if (state.nb_copied > 0)
+		rte_pktmbuf_free_bulk(state.copied, state.nb_copied);
 	q->stats.packets += state.sent;
-	q->stats.bytes += bytes;
+	q->stats.bytes += state.bytes;
+	q->stats.by_pointer += state.by_pointer;
 	return i;
+}
+
+static inline uint16_t
+tx_burst(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer)
+{
+	uint16_t nb = 0;
+
+	while (nb < nb_pkts) {
+		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
+		uint16_t used = tx_some(q, pkts + nb, want, by_pointer);
+
+		nb += used;
+		if (used < want)
+			break;
+	}
+	return nb;
 }
 
 uint16_t
 avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 {
 	struct avpg_txq *q = txq;
-	uint16_t nb = 0;
+	uint16_t nb;
 
 	if (unlikely(!avp_gate_enter(&q->gate))) {
 		q->stats.closed += nb_pkts > 0;
 		return 0;
 	}
-	while (nb < nb_pkts) {
-		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
-		uint16_t used = tx_some(q, pkts + nb, want);
-
-		nb += used;
-		if (used < want)
-			break;
-	}
+	if (q->recycle != NULL)
+		nb = tx_burst(q, pkts, nb_pkts, true);
+	else
+		nb = tx_burst(q, pkts, nb_pkts, false);
 	avp_gate_leave(&q->gate);
 	return nb;
 }

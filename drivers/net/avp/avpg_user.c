@@ -31,6 +31,7 @@
 #include <rte_kvargs.h>
 
 #include "avp_sock.h"
+#include "avpg_map.h"
 #include "avpg_port.h"
 #include "vuser_client.h"
 
@@ -41,6 +42,8 @@
 
 #define ARG_SOCKET "socket"
 #define ARG_QUEUES "queues"
+#define ARG_RECYCLE "recycle"
+#define ARG_RECYCLE_HOLD "recycle_hold"
 
 static int avpg_user_logtype;
 #define USER_LOG(level, fmt, ...) rte_log(RTE_LOG_##level, avpg_user_logtype, fmt "\n", __VA_ARGS__)
@@ -77,6 +80,8 @@ struct user_args {
 	const char *name; /* of the device */
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	uint32_t queues; /* 0 = not given */
+	uint32_t recycle;
+	uint32_t recycle_hold; /* 0 = not given */
 };
 
 static struct avpg_user *
@@ -276,8 +281,10 @@ user_destroy(struct avpg_hw *hw)
 	atomic_store(&user->port, NULL);
 	watch_stop(&user->sock_watch, user);
 	vuser_client_destroy(user->client);
-	if (!hw->keep_mem)
+	if (hw->map == NULL)
 		unmap(hw->mem, hw->mem_size);
+	else if (!hw->keep_mem)
+		avpg_map_put(hw->map);
 	unmap(hw->memmap, hw->memmap_size);
 	unmap(hw->device, hw->device_size);
 	pthread_mutex_destroy(&user->client_lock);
@@ -395,7 +402,10 @@ user_connect(struct avpg_user *user, const char *socket, struct avp_err *err)
 				&user->hw.device_size, err);
 	user->hw.memmap = memmap;
 	user->hw.device = device;
-	return ret;
+	if (ret != 0)
+		return ret;
+	user->hw.map = avpg_map_create(user->hw.mem, user->hw.mem_size);
+	return user->hw.map != NULL ? 0 : avp_err_set(err, ENOMEM, "no memory");
 }
 
 static int
@@ -408,6 +418,8 @@ user_create(struct avpg_user **out, const struct user_args *args, struct avp_err
 		return avp_err_set(err, ENOMEM, "no memory");
 	user->hw.ops = &user_ops;
 	user->hw.max_queues = args->queues;
+	user->hw.recycle = args->recycle != 0;
+	user->hw.recycle_hold = args->recycle_hold;
 	user->irq_fd = -1;
 	pthread_mutex_init(&user->client_lock, NULL);
 	ret = user_connect(user, args->socket, err);
@@ -424,20 +436,20 @@ user_create(struct avpg_user **out, const struct user_args *args, struct avp_err
  */
 
 static int
-parse_queues(const char *value, struct user_args *args)
+parse_number(const struct user_args *args, const char *key, const char *value, uint32_t min,
+		uint32_t max, uint32_t *out)
 {
-	unsigned long queues;
+	unsigned long number;
 	char *end;
 
 	errno = 0;
-	queues = strtoul(value, &end, 10);
-	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || queues < 1 ||
-			queues > AVP_MAX_QUEUES) {
-		USER_LOG(ERR, "%s: " ARG_QUEUES "=%s: must be 1..%u", args->name, value,
-				AVP_MAX_QUEUES);
+	number = strtoul(value, &end, 10);
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || number < min ||
+			number > max) {
+		USER_LOG(ERR, "%s: %s=%s: must be %u..%u", args->name, key, value, min, max);
 		return -EINVAL;
 	}
-	args->queues = (uint32_t)queues;
+	*out = (uint32_t)number;
 	return 0;
 }
 
@@ -452,11 +464,15 @@ parse_arg(const char *key, const char *value, void *opaque)
 		return -EINVAL;
 	}
 	if (strcmp(key, ARG_QUEUES) == 0)
-		return parse_queues(value, args);
+		return parse_number(args, key, value, 1, AVP_MAX_QUEUES, &args->queues);
+	if (strcmp(key, ARG_RECYCLE) == 0)
+		return parse_number(args, key, value, 0, 1, &args->recycle);
+	if (strcmp(key, ARG_RECYCLE_HOLD) == 0)
+		return parse_number(args, key, value, 1, AVP_FIFO_MAX_LEN, &args->recycle_hold);
 	if (strcmp(key, ARG_SOCKET) != 0) {
 		USER_LOG(ERR,
-				"%s: %s=%s: not known: " ARG_SOCKET "=PATH and " ARG_QUEUES
-				"=N are%s",
+				"%s: %s=%s: not known: " ARG_SOCKET "=PATH, " ARG_QUEUES
+				"=N, " ARG_RECYCLE "=0|1 and " ARG_RECYCLE_HOLD "=N are%s",
 				args->name, key, value,
 				strcmp(key, "mac") == 0 ? "; the address is the host port's" : "");
 		return -EINVAL;
@@ -519,7 +535,7 @@ err_release:
 static int
 avpg_user_probe(struct rte_vdev_device *vdev)
 {
-	struct user_args args = {.name = rte_vdev_device_name(vdev)};
+	struct user_args args = {.name = rte_vdev_device_name(vdev), .recycle = 1};
 	struct avp_err err = {0};
 	struct avpg_user *user = NULL;
 	int ret;
@@ -561,4 +577,6 @@ static struct rte_vdev_driver avpg_user_driver = {
 };
 
 RTE_PMD_REGISTER_VDEV(net_avp_user, avpg_user_driver);
-RTE_PMD_REGISTER_PARAM_STRING(net_avp_user, ARG_SOCKET "=<path> " ARG_QUEUES "=<1-8>");
+RTE_PMD_REGISTER_PARAM_STRING(net_avp_user,
+		ARG_SOCKET "=<path> " ARG_QUEUES "=<1-8> " ARG_RECYCLE "=<0|1> " ARG_RECYCLE_HOLD
+			   "=<n>");
