@@ -385,9 +385,9 @@ avpg_fake_migrate(struct avpg_fake *fake, enum avp_migration status)
 	atomic_store(&fake->intr_status, AVP_INTR_MIGRATION);
 	if (fake->handler != NULL && atomic_load(&fake->intr_mask) != AVP_INTR_MASK_NONE)
 		fake->handler(fake->handler_arg);
-	if (!avpg_fake_wait(&fake->acks, acks + 1))
-		return UINT32_MAX;
-	return atomic_load(&fake->ack);
+	for (uint64_t i = 0; i < LIMIT_NS / PAUSE_NS && atomic_load(&fake->acks) == acks; i++)
+		pause_a_bit();
+	return atomic_load(&fake->acks) == acks ? UINT32_MAX : atomic_load(&fake->ack);
 }
 
 void
@@ -484,11 +484,27 @@ bars_create(struct avpg_fake *fake, uint64_t mem_size)
 	return 0;
 }
 
+int
+avpg_fake_restart(struct avpg_fake *fake)
+{
+	struct avp_fifo *req = (struct avp_fifo *)(fake->mem + REQ_OFF);
+	struct avp_fifo *resp = (struct avp_fifo *)(fake->mem + RESP_OFF);
+
+	avpg_fake_stop(fake);
+	avp_fifo_format(req, AVPG_FAKE_CTRL_LEN);
+	avp_fifo_end_init(&fake->req, req, AVPG_FAKE_CTRL_LEN);
+	avp_fifo_format(resp, AVPG_FAKE_CTRL_LEN);
+	avp_fifo_end_init(&fake->resp, resp, AVPG_FAKE_CTRL_LEN);
+	memmap_write(fake, fake->mem_size);
+	info_write(fake);
+	avpg_fake_format(fake);
+	return avpg_fake_resume(fake);
+}
+
 struct avpg_fake *
 avpg_fake_create(const struct avpg_fake_conf *conf)
 {
 	struct avpg_fake *fake = calloc(1, sizeof(*fake));
-	struct avp_fifo *req, *resp;
 
 	if (fake == NULL)
 		return NULL;
@@ -506,16 +522,7 @@ avpg_fake_create(const struct avpg_fake_conf *conf)
 					    PAGE)) != 0)
 		goto err_destroy;
 	fake->slot = (struct avp_request *)fake->mem;
-	req = (struct avp_fifo *)(fake->mem + REQ_OFF);
-	resp = (struct avp_fifo *)(fake->mem + RESP_OFF);
-	avp_fifo_format(req, AVPG_FAKE_CTRL_LEN);
-	avp_fifo_end_init(&fake->req, req, AVPG_FAKE_CTRL_LEN);
-	avp_fifo_format(resp, AVPG_FAKE_CTRL_LEN);
-	avp_fifo_end_init(&fake->resp, resp, AVPG_FAKE_CTRL_LEN);
-	memmap_write(fake, fake->hw.mem_size);
-	info_write(fake);
-	avpg_fake_format(fake);
-	if (avpg_fake_resume(fake) != 0)
+	if (avpg_fake_restart(fake) != 0)
 		goto err_destroy;
 	return fake;
 

@@ -114,6 +114,9 @@ void avpg_fake_stop(struct avpg_fake *fake);
 /** Start it again; 0 or -1. */
 int avpg_fake_resume(struct avpg_fake *fake);
 
+/** Make everything that is shared anew, as a host does that was started again. 0 or -1. */
+int avpg_fake_restart(struct avpg_fake *fake);
+
 /** Make the data FIFOs anew, and fill the alloc FIFOs. Done by itself at configure. */
 void avpg_fake_format(struct avpg_fake *fake);
 

@@ -151,6 +151,29 @@ fixture_recreate(struct avpg_fixture *f, const struct avpg_fake_conf *conf, uint
 	fixture_create(f, conf, mbuf_room);
 }
 
+int
+fixture_group_setup(void **state __rte_unused)
+{
+	return fixture_eal_init();
+}
+
+int
+fixture_setup(void **state)
+{
+	static struct avpg_fixture fixture;
+
+	fixture_create(&fixture, &avpg_fake_default, 2048);
+	*state = &fixture;
+	return 0;
+}
+
+int
+fixture_teardown(void **state)
+{
+	fixture_destroy(*state);
+	return 0;
+}
+
 uint64_t
 fixture_xstat(const struct avpg_fixture *f, const char *name)
 {
@@ -188,6 +211,7 @@ fixture_mbuf(struct avpg_fixture *f, uint32_t len, uint32_t seg_size, uint32_t s
 	uint32_t done = 0;
 
 	assert_non_null(head);
+	seg_size = RTE_MIN(seg_size, rte_pktmbuf_tailroom(head));
 	for (;;) {
 		uint32_t n = RTE_MIN(len - done, seg_size);
 		uint8_t *to = rte_pktmbuf_mtod(tail, uint8_t *);
@@ -259,25 +283,24 @@ fixture_wait_served(struct avpg_fixture *f)
 void
 fixture_traffic(struct avpg_fixture *f, uint32_t len)
 {
-	uint8_t bytes[AVP_MAX_PKT_SIZE];
+	uint32_t data_size = f->fake->conf.buf_data_size;
 	struct rte_mbuf *m = fixture_mbuf(f, len, 2048, 1);
-	uint32_t nb_segs = 0;
+	uint8_t bytes[AVP_MAX_PKT_SIZE];
+	uint8_t got[AVP_MAX_PKT_SIZE];
+	struct avp_desc head;
 	uint64_t va;
 
 	assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
-	assert_true(avpg_fake_get(&f->fake->tx[0], &va));
-	for (uint64_t next = va; next != 0; next = avpg_fake_desc_at(f->fake, next)->next_va)
-		nb_segs++;
-	assert_int_equal(avpg_fake_desc_at(f->fake, va)->pkt_len, len);
-	assert_int_equal(nb_segs,
-			(len + f->fake->conf.buf_data_size - 1) / f->fake->conf.buf_data_size);
-	fixture_bytes(bytes, len, 2);
-	va = avpg_fake_pkt(f->fake, avpg_fake_own_buf(f->fake), bytes, len,
-			f->fake->conf.buf_data_size);
-	assert_true(avpg_fake_put(&f->fake->rx[0], va));
+	assert_int_equal(fixture_host_take(f, 0, &head, got), len);
+	assert_int_equal(head.nb_segs, (len + data_size - 1) / data_size);
+	fixture_bytes(bytes, len, 1);
+	assert_memory_equal(got, bytes, len);
+	fixture_host_send(f, 0, 0, len, data_size);
 	assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 1);
+	fixture_bytes(bytes, len, 0);
 	fixture_check_mbuf(m, bytes, len);
 	rte_pktmbuf_free(m);
+	assert_true(avpg_fake_get(&f->fake->free[0], &va));
 }
 
 struct avp_desc *

@@ -47,10 +47,16 @@ void fixture_check_pool(const struct avpg_fixture *f);
 /** Stop and close what there is, and check the pool. */
 void fixture_destroy(struct avpg_fixture *f);
 
+/** For cmocka: once per program; the default device and mbufs of 2048 bytes, in *state. */
+int fixture_group_setup(void **state);
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
 /** The value of an xstat. */
 uint64_t fixture_xstat(const struct avpg_fixture *f, const char *name);
 
-/** An mbuf chain of @len bytes in segments of @seg_size, with fixture_byte(seed, i) in them. */
+/** An mbuf chain of @len bytes in segments of @seg_size, or of what an mbuf has room for, with
+ * fixture_byte(seed, i) in them. */
 struct rte_mbuf *fixture_mbuf(
 		struct avpg_fixture *f, uint32_t len, uint32_t seg_size, uint32_t seed);
 /** Byte @i of a packet: an address of ours first, a pattern after it. */

@@ -15,32 +15,10 @@
 #include <cmocka.h>
 
 #include "avpg_port_fixture.h"
+#include "avpg_scribbler.h"
 #include "test_random.h"
 
 #define NB_RANDOM_DEVICES 200000u
-
-static struct avpg_fixture fixture;
-
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
-setup(void **state)
-{
-	fixture_create(&fixture, &avpg_fake_default, 2048);
-	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
-	return 0;
-}
 
 /*
  * Memory map and addresses
@@ -138,56 +116,6 @@ check_info(const struct avpg_fake *fake, const struct avpg_info *info)
 	assert_true(info->mem.bufs_off < info->mem.size);
 }
 
-/* A number that is at the edge of something, more often than not. */
-static uint64_t
-odd_value(uint64_t *random, uint64_t mem_size)
-{
-	uint64_t value = test_random(random);
-	static const uint64_t bases[] = {0, 1, 8, 9, 255, 4096, UINT16_MAX, INT32_MAX, UINT32_MAX,
-			INT64_MAX, UINT64_MAX, AVPG_FAKE_MEM_PA, 2 * AVPG_FAKE_MEM_PA,
-			AVPG_FAKE_MEM_VA};
-
-	switch (value % 4) {
-	case 0:
-		return test_random(random);
-	case 1:
-		return bases[value / 4 % RTE_DIM(bases)] + (value / 64 % 5) - 2;
-	case 2:
-		return bases[value / 4 % RTE_DIM(bases)] + mem_size - (value / 64 % 128);
-	default:
-		return bases[value / 4 % RTE_DIM(bases)] + value / 64 % mem_size;
-	}
-}
-
-/* Change one field of BAR 4 or 5, but not the magic numbers. */
-static void
-change_field(struct avpg_fake *fake, uint64_t *random)
-{
-	uint64_t value = odd_value(random, fake->mem_size);
-	uint64_t where = test_random(random);
-	uint32_t *info = (uint32_t *)fake->info;
-	uint64_t *maps = (uint64_t *)fake->memmap->maps;
-
-	switch (where % 8) {
-	case 0:
-		fake->memmap->nb_maps = (uint32_t)value;
-		break;
-	case 1:
-	case 2:
-		maps[where / 8 % 12] = value;
-		break;
-	case 3: /* queue counts, one byte each */
-		((uint8_t *)&fake->info->min_rx_queues)[where / 8 % 6] = (uint8_t)value;
-		break;
-	case 4:
-		info[2 + where / 8 % (sizeof(*fake->info) / 4 - 2)] = (uint32_t)value;
-		break;
-	default: /* the addresses: 8 bytes each */
-		memcpy(info + 10 + where / 8 % 13 * 2, &value, sizeof(value));
-		break;
-	}
-}
-
 /* Overlapping, overflowing, endless, empty. */
 static void
 whatever_a_device_says_lies_in_bar_2_or_is_refused(void **state __rte_unused)
@@ -210,7 +138,7 @@ whatever_a_device_says_lies_in_bar_2_or_is_refused(void **state __rte_unused)
 		*fake->info = good_info;
 		memcpy(fake->memmap, &good_map, offsetof(struct avp_memmap, maps) + 96);
 		for (uint64_t n = 1 + test_random(&random) % 3; n > 0; n--)
-			change_field(fake, &random);
+			avpg_scribble(fake, AVPG_SCRIBBLE_INFO, &random);
 		if (avpg_info_load(&info, &fake->hw, &err) == 0) {
 			check_info(fake, &info);
 			nb_taken++;
@@ -420,7 +348,7 @@ the_port_keeps_its_mac_address_at_attach(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(a_bar_that_is_absent_is_refused_at_probe),
 			TEST(an_address_that_the_map_does_not_have_is_refused_at_probe),
@@ -433,5 +361,5 @@ main(void)
 			TEST(the_port_keeps_its_mac_address_at_attach),
 	};
 
-	return cmocka_run_group_tests_name("avpg_defect_device", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_defect_device", tests, fixture_group_setup, NULL);
 }

@@ -15,30 +15,8 @@
 
 #include "avpg_port_fixture.h"
 
-static struct avpg_fixture fixture;
 static uint8_t bytes[AVP_MAX_PKT_SIZE];
 static uint8_t got[AVP_MAX_SEGS * UINT16_MAX];
-
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
-setup(void **state)
-{
-	fixture_create(&fixture, &avpg_fake_default, 2048);
-	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
-	return 0;
-}
 
 static uint64_t
 oerrors(const struct avpg_fixture *f)
@@ -466,7 +444,7 @@ back_pressure_is_no_error_however_often_it_is_tried(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(a_packet_larger_than_five_mbufs_gets_as_many_as_it_needs),
 			TEST(a_packet_of_64_kib_is_dropped),
@@ -483,5 +461,5 @@ main(void)
 			TEST(back_pressure_is_no_error_however_often_it_is_tried),
 	};
 
-	return cmocka_run_group_tests_name("avpg_defect_packets", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_defect_packets", tests, fixture_group_setup, NULL);
 }

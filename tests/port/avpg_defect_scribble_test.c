@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 OpenAVP contributors
+ *
+ * A host that writes random values into everything that it shares with the guest, while the guest
+ * driver works on it: nothing of the guest's may be overwritten, lost, or wait without end. DPDK's
+ * own net_avp reads lengths and indices twice and checks neither (docs/driver-guest.md, "What the
+ * stock driver does wrong").
+ *
+ * Overruns of BAR 2 meet guard pages, those of mbufs are found in the pool's headers. Together some
+ * 2 s; TEST_SECONDS=60 in the environment is that long for each. TEST_SEED repeats what was
+ * written, though not when.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "avpg_port_fixture.h"
+#include "avpg_scribbler.h"
+#include "test_random.h"
+#include "test_time.h"
+
+#define MBUF_ROOM 512u                      /* small, so that most packets take several */
+#define BURST_LIMIT_NS UINT64_C(2000000000) /* CPU time of one burst call */
+#define CTRL_LIMIT_NS                                                               \
+	UINT64_C(20000000000) /* of one operation: some requests, on a busy machine \
+			       */
+
+/* When a test that takes @ms by default is to end. */
+static uint64_t
+end_of_test(uint64_t ms)
+{
+	const char *seconds = getenv("TEST_SECONDS");
+
+	return test_now_ns() + (seconds != NULL ? strtoull(seconds, NULL, 0) * 1000 : ms) * 1000000;
+}
+
+/*
+ * The host's good half: it goes on as if nothing was wrong. Whether it gets what it expects does
+ * not matter here.
+ */
+static void
+host_step(struct avpg_fake *fake, uint64_t *random)
+{
+	uint8_t data[AVP_MAX_PKT_SIZE];
+	uint32_t q = (uint32_t)(test_random(random) % fake->conf.nb_queues);
+	uint32_t len = AVP_MIN_PKT_SIZE + (uint32_t)(test_random(random) % 9000);
+	uint32_t first = avpg_fake_own_buf(fake);
+	uint64_t va;
+
+	memset(data, 0xff, sizeof(data)); /* broadcast */
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t idx = first +
+				(uint32_t)(test_random(random) % (fake->nb_bufs - first - 5));
+
+		avpg_fake_put(&fake->rx[q], avpg_fake_pkt(fake, idx, data, len, 2048));
+		avpg_fake_get(&fake->free[q], &va);
+		avpg_fake_get(&fake->tx[q], &va);
+		va = avpg_fake_buf_va(fake, (uint32_t)(test_random(random) % first));
+		avpg_fake_desc_at(fake, va)->data_va = va + AVPG_FAKE_BUF_DATA_OFF;
+		avpg_fake_put(&fake->alloc[q], va);
+	}
+}
+
+/* A packet as the application sees it must hold together. */
+static void
+check_packet(const struct rte_mbuf *m)
+{
+	uint32_t len = 0;
+	uint32_t nb_segs = 0;
+
+	rte_mbuf_sanity_check(m, 1);
+	assert_in_range(m->pkt_len, AVP_MIN_PKT_SIZE, AVP_MAX_PKT_SIZE);
+	for (const struct rte_mbuf *seg = m; seg != NULL; seg = seg->next) {
+		assert_true(seg->data_len <= MBUF_ROOM);
+		len += seg->data_len;
+		nb_segs++;
+	}
+	assert_int_equal(m->pkt_len, len);
+	assert_int_equal(m->nb_segs, nb_segs);
+}
+
+static void
+receive_some(struct avpg_fixture *f, uint64_t *random)
+{
+	struct rte_mbuf *pkts[64];
+	uint64_t start = test_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint16_t nb = rte_eth_rx_burst(f->port_id, (uint16_t)(test_random(random) % 2), pkts,
+			(uint16_t)(1 + test_random(random) % RTE_DIM(pkts)));
+
+	assert_true(test_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start < BURST_LIMIT_NS);
+	for (uint16_t i = 0; i < nb; i++)
+		check_packet(pkts[i]);
+	rte_pktmbuf_free_bulk(pkts, nb);
+}
+
+static void
+transmit_some(struct avpg_fixture *f, uint64_t *random)
+{
+	struct rte_mbuf *pkts[40];
+	uint16_t nb = (uint16_t)(1 + test_random(random) % RTE_DIM(pkts));
+	uint64_t start;
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < nb; i++) {
+		uint32_t len = AVP_MIN_PKT_SIZE + (uint32_t)(test_random(random) % 600);
+
+		if (test_random(random) % 16 == 0)
+			len += 8000;
+		pkts[i] = fixture_mbuf(f, len, MBUF_ROOM, i);
+		if (test_random(random) % 4 == 0)
+			pkts[i]->ol_flags |= RTE_MBUF_F_TX_VLAN;
+	}
+	start = test_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	sent = rte_eth_tx_burst(f->port_id, (uint16_t)(test_random(random) % 2), pkts, nb);
+	assert_true(test_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start < BURST_LIMIT_NS);
+	assert_true(sent <= nb);
+	rte_pktmbuf_free_bulk(pkts + sent, nb - sent);
+}
+
+/* Bursts for @ms, under a host that scribbles over @what. */
+static void
+bursts_under_scribbler(struct avpg_fixture *f, unsigned int what, uint64_t ms)
+{
+	uint64_t random = test_random_seed();
+	uint64_t end = end_of_test(ms);
+	struct avpg_scribbler scribbler;
+	struct rte_eth_stats stats;
+	uint64_t nb = 0;
+
+	fixture_recreate(f, &avpg_fake_default, MBUF_ROOM);
+	fixture_start(f, 2, 2);
+	assert_int_equal(avpg_scribbler_start(&scribbler, f->fake, what, random + 1), 0);
+	while (test_now_ns() < end) {
+		host_step(f->fake, &random);
+		receive_some(f, &random);
+		transmit_some(f, &random);
+		if (++nb % 64 == 0)
+			fixture_check_pool(f);
+	}
+	print_message("%llu writes during %llu rounds\n", avpg_scribbler_stop(&scribbler),
+			(unsigned long long)nb);
+	fixture_check_pool(f);
+	/* packets passed, and were dropped: it was about something */
+	assert_int_equal(rte_eth_stats_get(f->port_id, &stats), 0);
+	assert_true(stats.ipackets > 0 && stats.opackets > 0 && stats.ierrors > 0);
+	/* and the port is as good as new */
+	rte_eth_dev_stop(f->port_id);
+	fixture_start(f, 2, 2);
+	fixture_traffic(f, 9000);
+}
+
+static void
+descriptors_that_change_while_they_are_read_harm_no_burst(void **state)
+{
+	bursts_under_scribbler(*state, AVPG_SCRIBBLE_DESCS, 600);
+}
+
+static void
+fifos_that_change_while_they_are_read_harm_no_burst(void **state)
+{
+	bursts_under_scribbler(*state, AVPG_SCRIBBLE_FIFOS, 400);
+}
+
+static void
+random_words_all_over_shared_memory_harm_no_burst(void **state)
+{
+	bursts_under_scribbler(*state,
+			AVPG_SCRIBBLE_DESCS | AVPG_SCRIBBLE_FIFOS | AVPG_SCRIBBLE_DATA, 400);
+}
+
+/* One operation that talks to the device. What comes of it is the host's choice. */
+static void
+some_operation(struct avpg_fixture *f, uint64_t *random)
+{
+	uint64_t value = test_random(random);
+
+	switch (value % 8) {
+	case 0:
+		rte_eth_dev_stop(f->port_id);
+		rte_eth_dev_start(f->port_id);
+		break;
+	case 1:
+		rte_eth_dev_set_mtu(f->port_id, (uint16_t)(1000 + value / 8 % 1000));
+		break;
+	case 2:
+		rte_eth_dev_set_link_down(f->port_id);
+		rte_eth_dev_set_link_up(f->port_id);
+		break;
+	case 3:
+		rte_eth_dev_set_vlan_offload(
+				f->port_id, value / 8 % 2 == 0 ? RTE_ETH_VLAN_STRIP_OFFLOAD : 0);
+		break;
+	case 4:
+		rte_eth_dev_stop(f->port_id);
+		rte_eth_dev_configure(f->port_id, 2, 2, &f->conf);
+		rte_eth_dev_start(f->port_id);
+		break;
+	default: /* whatever it asks for, now or later */
+		atomic_store(&f->fake->migration_status, (unsigned int)(value / 8 % 4));
+		atomic_store(&f->fake->intr_status, (unsigned int)(value / 32 % 4));
+		f->fake->handler(f->fake->handler_arg);
+		break;
+	}
+}
+
+/* The host is itself again: so must be the port, whatever has happened to it. */
+static void
+recover(struct avpg_fixture *f)
+{
+	assert_int_equal(avpg_fake_restart(f->fake), 0);
+	fixture_wait_served(f);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
+	fixture_wait_served(f);
+	rte_eth_dev_stop(f->port_id);
+	fixture_start(f, 2, 2);
+	fixture_traffic(f, 1000);
+}
+
+static void
+random_words_in_control_and_info_hang_no_operation(void **state)
+{
+	struct avpg_fixture *f = *state;
+	uint64_t random = test_random_seed();
+	uint64_t end = end_of_test(900);
+	uint32_t level = rte_log_get_global_level();
+	uint64_t nb = 0;
+
+	/* each of them says what is wrong */
+	rte_log_set_global_level(RTE_LOG_CRIT);
+	fixture_start(f, 2, 2);
+	for (; test_now_ns() < end; nb++) {
+		uint64_t start = test_now_ns();
+
+		for (uint64_t i = test_random(&random) % 4; i > 0; i--)
+			avpg_scribble(f->fake, AVPG_SCRIBBLE_CTRL | AVPG_SCRIBBLE_INFO, &random);
+		some_operation(f, &random);
+		/* when it was refused a start, ethdev has burst functions of its own that complain
+		 */
+		if (rte_eth_devices[f->port_id].data->dev_started != 0) {
+			receive_some(f, &random);
+			transmit_some(f, &random);
+		}
+		assert_true(test_now_ns() - start < CTRL_LIMIT_NS);
+		if (nb % 4 == 0)
+			recover(f);
+	}
+	print_message("%llu operations\n", (unsigned long long)nb);
+	recover(f);
+	rte_log_set_global_level(level);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+			TEST(descriptors_that_change_while_they_are_read_harm_no_burst),
+			TEST(fifos_that_change_while_they_are_read_harm_no_burst),
+			TEST(random_words_all_over_shared_memory_harm_no_burst),
+			TEST(random_words_in_control_and_info_hang_no_operation),
+	};
+
+	return cmocka_run_group_tests_name(
+			"avpg_defect_scribble", tests, fixture_group_setup, NULL);
+}
