@@ -78,7 +78,9 @@ random_init(uint64_t seed, bool verbose)
 void
 random_watch(void)
 {
-	if (random_now_ms() - atomic_load(&traced_ms) > 2 * RANDOM_LIMIT_MS)
+	const uint64_t traced = atomic_load(&traced_ms);
+
+	if (random_now_ms() - traced > 2 * RANDOM_LIMIT_MS)
 		random_die("nothing has happened for %u ms", 2 * RANDOM_LIMIT_MS);
 }
 
