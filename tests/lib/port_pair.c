@@ -361,7 +361,7 @@ pair_stream_make(struct pair_stream *stream, struct rte_mempool *pool, uint32_t 
 	return segs[0];
 }
 
-void
+uint32_t
 pair_stream_check(struct pair_stream *stream, struct rte_mbuf *m)
 {
 	static uint8_t got[PAIR_MAX_SIZE], want[PAIR_MAX_SIZE];
@@ -383,6 +383,7 @@ pair_stream_check(struct pair_stream *stream, struct rte_mbuf *m)
 	packet_bytes(want, stream, mark[0], mark[1], mark[2]);
 	assert_memory_equal(data, want, mark[2]);
 	rte_pktmbuf_free(m);
+	return mark[0];
 }
 
 /* The queue that a flow is sent on: always the same. */
@@ -393,31 +394,41 @@ flow_queue(const struct pair_end *from, uint32_t flow)
 }
 
 uint32_t
+pair_send_flow(struct pair_end *from, struct pair_stream *stream, uint32_t flow, uint32_t nb,
+		uint32_t size)
+{
+	struct rte_mbuf *pkts[PAIR_BURST];
+	uint16_t made = 0;
+	uint16_t taken;
+
+	assert_true(nb <= PAIR_BURST);
+	while (made < nb) {
+		pkts[made] = pair_stream_make(stream, from->pool, flow, size);
+		if (pkts[made] == NULL)
+			break;
+		made++;
+	}
+	taken = rte_eth_tx_burst(from->port_id, flow_queue(from, flow), pkts, made);
+	/* what was not taken will be made again, with the same numbers */
+	stream->sent[flow] -= made - taken;
+	rte_pktmbuf_free_bulk(pkts + taken, made - taken);
+	stream->in_flight += taken;
+	return taken;
+}
+
+uint32_t
 pair_send(struct pair_end *from, struct pair_stream *stream, uint32_t nb, uint32_t size)
 {
 	uint32_t total = 0;
 
 	for (uint32_t flow = 0; total < nb; flow = (flow + 1) % stream->nb_flows) {
-		struct rte_mbuf *pkts[PAIR_BURST];
-		uint16_t want = (uint16_t)RTE_MIN(nb - total, PAIR_BURST / 4);
-		uint16_t made = 0;
-		uint16_t taken;
+		uint32_t want = RTE_MIN(nb - total, PAIR_BURST / 4);
+		uint32_t taken = pair_send_flow(from, stream, flow, want, size);
 
-		while (made < want) {
-			pkts[made] = pair_stream_make(stream, from->pool, flow, size);
-			if (pkts[made] == NULL)
-				break;
-			made++;
-		}
-		taken = rte_eth_tx_burst(from->port_id, flow_queue(from, flow), pkts, made);
-		/* what was not taken will be made again, with the same numbers */
-		stream->sent[flow] -= made - taken;
-		rte_pktmbuf_free_bulk(pkts + taken, made - taken);
 		total += taken;
 		if (taken < want)
 			break;
 	}
-	stream->in_flight += total;
 	return total;
 }
 
@@ -430,8 +441,13 @@ pair_receive(struct pair_end *to, struct pair_stream *stream)
 		struct rte_mbuf *pkts[PAIR_BURST];
 		uint16_t nb = rte_eth_rx_burst(to->port_id, q, pkts, PAIR_BURST);
 
-		for (uint16_t i = 0; i < nb; i++)
-			pair_stream_check(stream, pkts[i]);
+		for (uint16_t i = 0; i < nb; i++) {
+			uint32_t flow = pair_stream_check(stream, pkts[i]);
+
+			if (stream->queue[flow] == 0)
+				stream->queue[flow] = (uint16_t)(q + 1);
+			assert_int_equal(stream->queue[flow], q + 1);
+		}
 		total += nb;
 	}
 	stream->in_flight -= total;

@@ -86,6 +86,7 @@ uint64_t pair_end_xstat_sum(const struct pair_end *end, const char *prefix, cons
 struct pair_stream {
 	uint32_t sent[PAIR_MAX_FLOWS];     /* number of the next one */
 	uint32_t received[PAIR_MAX_FLOWS]; /* likewise: what must come next */
+	uint16_t queue[PAIR_MAX_FLOWS];    /* on which it comes, all of it, and 1; 0 = not yet */
 	struct rte_ether_addr dst;
 	uint32_t nb_flows;
 	uint32_t seg_size; /* data bytes of an mbuf that is sent */
@@ -100,13 +101,16 @@ void pair_stream_init(struct pair_stream *stream, const struct pair *pair, uint3
 /** The next packet of flow @flow, @size bytes; NULL when the pool is empty. */
 struct rte_mbuf *pair_stream_make(
 		struct pair_stream *stream, struct rte_mempool *pool, uint32_t flow, uint32_t size);
-/** Check a received packet, all of it, and free it. */
-void pair_stream_check(struct pair_stream *stream, struct rte_mbuf *m);
+/** Check a received packet, all of it, and free it. Returns its flow. */
+uint32_t pair_stream_check(struct pair_stream *stream, struct rte_mbuf *m);
 
 /** Send packets of @size bytes of all flows in turn, until @nb have been taken or no more are.
  * Returns the number taken. */
 uint32_t pair_send(struct pair_end *from, struct pair_stream *stream, uint32_t nb, uint32_t size);
-/** Receive and check what there is, on all queues. Returns the number. */
+/** The same with one flow, @nb <= PAIR_BURST. */
+uint32_t pair_send_flow(struct pair_end *from, struct pair_stream *stream, uint32_t flow,
+		uint32_t nb, uint32_t size);
+/** Receive and check what there is, on all queues; a flow keeps to one. Returns the number. */
 uint32_t pair_receive(struct pair_end *to, struct pair_stream *stream);
 /** Send @nb packets and receive them all, within 5 s. */
 void pair_transfer(struct pair_end *from, struct pair_end *to, struct pair_stream *stream,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * net_avp_host and net_avp_user in two processes: traffic both ways, and either of them killed in
- * the middle of it.
+ * net_avp_host and net_avp_user in two processes: traffic both ways whose order and content are
+ * checked for each flow, and either of them killed in the middle of it.
  *
  * How it works
- * The test starts itself again as a host, which sends back what it receives, and as guests. Each
- * checks what it can see (contents, order, mempool) and says so by its exit status; a host runs
- * until its standard input is closed. Arguments of the test: the plug-ins of the two drivers; of a
- * role: "role", its name, socket, number of queues, and the plug-ins.
+ * The test starts itself again as a host, which sends back what it receives or has flows of its
+ * own, and as guests. Each checks what it can see (contents, order, mempool) and says so by its
+ * exit status; a host runs until its standard input is closed. Arguments of the test: the plug-ins
+ * of the two drivers; of a role: "role", its name, socket, number of queues, and the plug-ins.
  */
 
 #include <errno.h>
@@ -36,6 +36,9 @@
 
 #define LIMIT_MS 40000
 #define MAX_CHILDREN 4
+#define MAX_QUEUES 8
+#define FLOW_PACKETS 150u
+#define ALL_PACKETS (FLOW_PACKETS * PAIR_MAX_FLOWS)
 #define READY 'r'
 #define READY_FD 3 /* where a role says so; its standard output is for messages */
 
@@ -81,17 +84,23 @@ input_closed(void)
 	return poll(&pfd, 1, 0) != 0;
 }
 
-/* Send back everything on the queue that it came from. */
 static void
-role_host(void **state)
+host_add(void)
 {
 	char devargs[64];
 	struct pair_end_conf conf = {.nb_queues = nb_queues, .devargs = devargs};
 
-	(void)state;
-	snprintf(devargs, sizeof(devargs), ",mru=9238,queues=%u", nb_queues);
+	snprintf(devargs, sizeof(devargs), ",mru=9238,queues=%u", MAX_QUEUES);
 	pair_host_add(&pair, &conf);
 	say_ready();
+}
+
+/* Send back everything on the queue that it came from. */
+static void
+role_host(void **state)
+{
+	(void)state;
+	host_add();
 	while (!input_closed()) {
 		uint32_t total = 0;
 
@@ -192,6 +201,69 @@ role_guest_without_end(void **state)
 	pair_end_check_pool(&pair.guest);
 }
 
+/*
+ * Flows both ways, of packets of all sizes, until there is no more to send, all has come, and the
+ * test says that the other end is as far, too.
+ */
+static void
+exchange(struct pair_end *end)
+{
+	static const uint32_t sizes[] = {64, 1518, 9238, 60, 2048, 200, 2049, 64, 5000, 129};
+	const uint64_t limit = now_ms() + LIMIT_MS;
+	struct pair_stream in, out;
+	uint32_t sent = 0, received = 0;
+	bool done = false;
+
+	pair_end_wait_link(end, true);
+	pair_stream_init(&in, &pair, PAIR_MAX_FLOWS, 2048);
+	pair_stream_init(&out, &pair, PAIR_MAX_FLOWS, 1000);
+	for (uint32_t round = 0; !input_closed(); round++) {
+		uint32_t flow = round * 7 % PAIR_MAX_FLOWS;
+		uint32_t nb = RTE_MIN(1 + round % 11, FLOW_PACKETS - out.sent[flow]);
+		uint32_t got = pair_receive(end, &in);
+
+		sent += pair_send_flow(end, &out, flow, nb, sizes[round % RTE_DIM(sizes)]);
+		received += got;
+		for (uint16_t q = 0; q < end->nb_queues; q++)
+			rte_eth_tx_burst(end->port_id, q, NULL, 0);
+		if (!done && sent == ALL_PACKETS && received == ALL_PACKETS) {
+			say_ready();
+			done = true;
+		}
+		if (got == 0)
+			pause_a_bit();
+		if (now_ms() > limit) {
+			pair_end_print(end);
+			fail_msg("%s: %u packets sent, %u received, of %u each", end->name, sent,
+					received, ALL_PACKETS);
+		}
+	}
+	for (uint32_t flow = 0; flow < PAIR_MAX_FLOWS; flow++)
+		assert_int_equal(in.received[flow], FLOW_PACKETS);
+}
+
+static void
+role_host_flows(void **state)
+{
+	(void)state;
+	host_add();
+	exchange(&pair.host);
+	pair_end_remove(&pair.host);
+	pair_end_check_pool(&pair.host);
+}
+
+static void
+role_guest_flows(void **state)
+{
+	struct pair_end_conf conf = {.nb_queues = nb_queues};
+
+	(void)state;
+	pair_guest_add(&pair, &conf);
+	exchange(&pair.guest);
+	pair_end_remove(&pair.guest);
+	pair_end_check_pool(&pair.guest);
+}
+
 static int
 role_main(int argc, char **argv)
 {
@@ -199,6 +271,8 @@ role_main(int argc, char **argv)
 			{"host", role_host, NULL, NULL, NULL},
 			{"guest", role_guest, NULL, NULL, NULL},
 			{"guest-without-end", role_guest_without_end, NULL, NULL, NULL},
+			{"host-flows", role_host_flows, NULL, NULL, NULL},
+			{"guest-flows", role_guest_flows, NULL, NULL, NULL},
 	};
 	char prefix[32];
 
@@ -363,6 +437,40 @@ everything_comes_back_over_eight_queues(void **state)
 	echo("8");
 }
 
+/* Each end with its own number of queues. */
+static void
+flows(const char *host_queues, const char *guest_queues)
+{
+	struct child host, guest;
+
+	child_start(&host, "host-flows", host_queues);
+	child_wait_ready(&host);
+	child_start(&guest, "guest-flows", guest_queues);
+	child_wait_ready(&guest);
+	child_wait_ready(&host);
+	/* the guest first: its host is not gone yet */
+	close(guest.in);
+	guest.in = -1;
+	assert_int_equal(child_wait(&guest), 0);
+	host_end(&host);
+}
+
+static void
+every_flow_keeps_its_order_both_ways(void **state)
+{
+	(void)state;
+	flows("8", "8");
+}
+
+static void
+every_flow_keeps_its_order_with_any_numbers_of_queues(void **state)
+{
+	(void)state;
+	flows("3", "8");
+	flows("8", "3");
+	flows("2", "1");
+}
+
 static void
 a_killed_guest_costs_the_host_nothing(void **state)
 {
@@ -407,6 +515,11 @@ main(int argc, char **argv)
 					everything_comes_back_from_another_process, children_end),
 			cmocka_unit_test_teardown(
 					everything_comes_back_over_eight_queues, children_end),
+			cmocka_unit_test_teardown(
+					every_flow_keeps_its_order_both_ways, children_end),
+			cmocka_unit_test_teardown(
+					every_flow_keeps_its_order_with_any_numbers_of_queues,
+					children_end),
 			cmocka_unit_test_teardown(
 					a_killed_guest_costs_the_host_nothing, children_end),
 			cmocka_unit_test_teardown(a_guest_outlives_a_killed_host, children_end),
