@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "avpg_fake.h"
+#include "avpg_map.h"
 #include "guarded_mem.h"
 
 #define PAGE 4096u
@@ -460,6 +461,7 @@ info_write(struct avpg_fake *fake)
 			.buf_data_size = conf->buf_data_size,
 			.device_id = 0xfeed,
 			.max_rx_size = conf->max_rx_size,
+			.buf_stride = conf->features & AVP_FEATURE_RECYCLE ? fake->buf_stride : 0,
 	};
 }
 
@@ -481,7 +483,11 @@ bars_create(struct avpg_fake *fake, uint64_t mem_size)
 			.device = fake->info,
 			.device_size = sizeof(*fake->info),
 	};
-	return 0;
+	if ((fake->conf.features & AVP_FEATURE_RECYCLE) == 0)
+		return 0;
+	fake->hw.recycle = true;
+	fake->hw.map = avpg_map_create(fake->mem, mem_size);
+	return fake->hw.map != NULL ? 0 : -1;
 }
 
 int
@@ -537,7 +543,9 @@ avpg_fake_destroy(struct avpg_fake *fake)
 	if (fake == NULL)
 		return;
 	avpg_fake_stop(fake);
-	guarded_mem_free(fake->mem, fake->mem_size);
+	/* mbufs that are still out keep BAR 2, but nothing around it */
+	avpg_map_put(fake->hw.map);
+	guarded_mem_free(fake->mem, fake->mem_size, fake->hw.map != NULL);
 	free(fake->memmap);
 	free(fake->info);
 	free(fake);

@@ -27,8 +27,12 @@ guarded_mem_alloc(size_t size)
 }
 
 void
-guarded_mem_free(void *mem, size_t size)
+guarded_mem_free(void *mem, size_t size, bool keep)
 {
-	if (mem != NULL)
-		munmap((uint8_t *)mem - GUARD_SIZE, size + 2 * GUARD_SIZE);
+	if (mem == NULL)
+		return;
+	munmap((uint8_t *)mem - GUARD_SIZE, GUARD_SIZE);
+	munmap((uint8_t *)mem + size, GUARD_SIZE);
+	if (!keep)
+		munmap(mem, size);
 }

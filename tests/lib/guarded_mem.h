@@ -8,11 +8,12 @@
 #ifndef TESTS_GUARDED_MEM_H
 #define TESTS_GUARDED_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** Zeroed. @size: a multiple of the page size. NULL when out of memory. */
 void *guarded_mem_alloc(size_t size);
-/** @size: as given before. NULL is allowed. */
-void guarded_mem_free(void *mem, size_t size);
+/** @size: as given before. @keep: all but the guards. NULL is allowed. */
+void guarded_mem_free(void *mem, size_t size, bool keep);
 
 #endif /* TESTS_GUARDED_MEM_H */

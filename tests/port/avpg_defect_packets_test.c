@@ -128,15 +128,63 @@ a_chain_of_another_length_than_its_packet_is_dropped_whole(void **state)
 		avpg_fake_desc(f->fake, own + seg)->next_va = 0;
 		expect_drop(f, "rx_q0_drop_bad_chain");
 	}
-	/* or goes on for ever, with bytes and without */
-	for (uint16_t data_len = 0; data_len <= 1800; data_len += 1800) {
-		fixture_host_send(f, 0, 0, 9000, 1800);
-		for (uint32_t seg = 0; seg < AVP_MAX_SEGS; seg++)
-			avpg_fake_desc(f->fake, own + seg)->data_len = data_len;
+	for (uint16_t data_len = 98; data_len <= 102; data_len += 4) {
+		fixture_host_send(f, 0, 0, 100, 2048)->data_len = data_len;
+		expect_drop(f, "rx_q0_drop_bad_len");
+	}
+	fixture_traffic(f, 9000);
+}
+
+static void
+a_chain_without_end_is_dropped_whole(void **state)
+{
+	static const uint8_t nb_segs[] = {0, 1, 4, 5, 6, 7, 255};
+	struct avpg_fixture *f = *state;
+	uint32_t own = avpg_fake_own_buf(f->fake);
+
+	fixture_start(f, 1, 1);
+	/* with bytes and without, with every number of segments */
+	for (uint32_t i = 0; i < 2 * RTE_DIM(nb_segs); i++) {
+		struct avp_desc *head = fixture_host_send(f, 0, 0, 9000, 1800);
+
+		for (uint32_t seg = 0; seg < AVP_MAX_SEGS && i % 2 != 0; seg++)
+			avpg_fake_desc(f->fake, own + seg)->data_len = 0;
 		avpg_fake_desc(f->fake, own + 4)->next_va = avpg_fake_buf_va(f->fake, own);
+		head->nb_segs = nb_segs[i / 2];
 		expect_drop(f, "rx_q0_drop_bad_chain");
 	}
 	fixture_traffic(f, 9000);
+}
+
+/* Applications read the Ethernet header of the first mbuf without asking how long that is. */
+static void
+the_first_mbuf_has_the_ethernet_header_whatever_the_segments(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+
+	conf.features = AVP_FEATURE_RECYCLE; /* received packets are not copied */
+	fixture_recreate(f, &conf, 2048);
+	fixture_start(f, 1, 1);
+	for (uint32_t seg_size = 1; seg_size <= 20; seg_size++) {
+		uint32_t len = RTE_MIN(60u, AVP_MAX_SEGS * seg_size);
+		struct rte_mbuf *m;
+		struct avp_desc *head;
+
+		if (len < AVP_MIN_PKT_SIZE)
+			continue;
+		head = fixture_host_send(f, 0, 0, len, seg_size);
+		/* its bytes end where the buffer does */
+		memmove(avpg_fake_data(f->fake, avpg_fake_own_buf(f->fake)) + 2048 - seg_size,
+				avpg_fake_data(f->fake, avpg_fake_own_buf(f->fake)), seg_size);
+		head->data_va += 2048 - seg_size;
+		assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 1);
+		assert_true(m->data_len >= AVP_MIN_PKT_SIZE);
+		assert_int_equal(m->nb_segs, seg_size < AVP_MIN_PKT_SIZE ? 1 : head->nb_segs);
+		fixture_bytes(bytes, len, 0);
+		fixture_check_mbuf(m, bytes, len);
+		rte_pktmbuf_free(m);
+	}
 }
 
 static bool
@@ -400,6 +448,19 @@ each_mbuf_is_freed_once_and_no_buffer_lost_when_fifos_fall_short(void **state)
 	for (uint32_t i = 0; i < 12; i++)
 		fixture_host_take(f, 0, &head, got);
 	assert_int_equal(avpg_fake_queued(&f->fake->alloc[0]), 48);
+	/* the host gives buffers without end, and takes no packet: 63 of these fit */
+	assert_int_equal(send_and_count_references(f, 100, 48), 48);
+	for (uint32_t i = 0; i < 48; i++) {
+		uint64_t va = avpg_fake_buf_va(f->fake, avpg_fake_own_buf(f->fake) + i);
+
+		avpg_fake_desc_at(f->fake, va)->data_va = va + AVPG_FAKE_BUF_DATA_OFF;
+		assert_true(avpg_fake_put(&f->fake->alloc[0], va));
+	}
+	assert_int_equal(send_and_count_references(f, 100, 30), 63 - 48);
+	assert_int_equal(send_and_count_references(f, 100, 30), 0);
+	assert_int_equal(avpg_fake_queued(&f->fake->alloc[0]), 2 * 48 - 63);
+	rte_eth_dev_stop(f->port_id);
+	fixture_start(f, 1, 1);
 	/* the host gives a length and indices that leave the tx FIFO no room, or nonsense */
 	for (uint32_t i = 0; i < 64; i++) {
 		uint32_t read = tx->read;
@@ -450,6 +511,8 @@ main(void)
 			TEST(a_packet_of_64_kib_is_dropped),
 			TEST(a_packet_without_bytes_takes_no_mbuf),
 			TEST(a_chain_of_another_length_than_its_packet_is_dropped_whole),
+			TEST(a_chain_without_end_is_dropped_whole),
+			TEST(the_first_mbuf_has_the_ethernet_header_whatever_the_segments),
 			TEST(scattered_receive_ends_with_the_queue_that_needed_it),
 			TEST(all_segments_go_out_though_one_buffer_is_enough),
 			TEST(no_byte_behind_a_segment_is_sent),

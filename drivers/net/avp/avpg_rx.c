@@ -529,7 +529,15 @@ rx_copy_alloc(struct avpg_rxq *q, struct rte_mbuf **mbufs, uint16_t nb)
 	return true;
 }
 
-/* The packet by copy, when the application holds many; NULL: there are no mbufs. */
+/* Applications read an Ethernet header without asking where the first mbuf ends. */
+static inline bool
+rx_head_is_whole(const struct rx_pkt *pkt)
+{
+	return likely(pkt->seg_len[0] >= AVP_MIN_PKT_SIZE);
+}
+
+/* The packet by copy, when the application holds many, or to have its header in one piece; NULL:
+ * there are no mbufs. */
 static __rte_noinline struct rte_mbuf *
 rx_copy_held(struct avpg_rxq *q, const struct rx_pkt *pkt)
 {
@@ -537,7 +545,8 @@ rx_copy_held(struct avpg_rxq *q, const struct rx_pkt *pkt)
 
 	if (!rx_copy_alloc(q, mbufs, pkt->nb_mbufs))
 		return NULL;
-	q->stats.copied_held++;
+	if (rx_head_is_whole(pkt))
+		q->stats.copied_held++;
 	return rx_copy(q, pkt, mbufs);
 }
 
@@ -547,7 +556,8 @@ rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
 		struct rx_back *back, struct rte_mbuf **m)
 {
 	*m = NULL;
-	if (likely(pkt->drop == AVPG_RX_OK && rx_may_hold(q, pkt->nb_segs))) {
+	if (likely(pkt->drop == AVPG_RX_OK && rx_head_is_whole(pkt) &&
+			    rx_may_hold(q, pkt->nb_segs))) {
 		*m = rx_point(q, fifo, pkt);
 		if (likely(*m != NULL)) {
 			q->stats.by_pointer++;
