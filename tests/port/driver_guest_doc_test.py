@@ -141,6 +141,24 @@ class Document(unittest.TestCase):
         for key in keys:
             self.assertRegex(page(), r"\n\| `%s` \|" % key)
 
+    def test_tests_of_defects_exist(self):
+        """Each that the table names is run by a test program."""
+        section = page().split("\n## What the stock driver does wrong\n")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| .* \| .* \| (.*) \|$", section, re.M)[2:]
+        self.assertEqual(len(rows), 26)
+        sources = ""
+        for folder in ("tests/port", "tests/unit"):
+            for name in os.listdir(os.path.join(SOURCE, folder)):
+                if name.endswith("_test.c"):
+                    with open(os.path.join(SOURCE, folder, name), encoding="utf-8") as text:
+                        sources += text.read()
+        for row in rows:
+            names = re.findall(r"`(\w+)`", row)
+            self.assertGreater(len(names), 0, row)
+            for name in names:
+                self.assertRegex(sources, r"\b%s\(void \*\*state" % name)
+                self.assertRegex(sources, r"(TEST|cmocka_unit_test\w*)\(\s*%s\b" % name)
+
 
 if __name__ == "__main__":
     unittest.main()
