@@ -100,10 +100,10 @@ enum avp_migration {
 	AVP_MIGRATION_ERROR = 3,    /* it failed */
 };
 
-/** MSI-X vectors. 0 is for all that has a bit in the interrupt status. */
+/** MSI-X vectors. 0 is for all that has a bit in the interrupt status, 1..8 for rx interrupts. */
 #define AVP_VECTOR_MIGRATION 0
-#define AVP_NB_VECTORS \
-	9 /* 1..8 are kept for rx interrupts, one per queue; nothing raises them yet */
+#define AVP_VECTOR_RX 1
+#define AVP_NB_VECTORS 9
 
 /*
  * Memory map (BAR 4)
@@ -245,6 +245,23 @@ AVP_ASSERT_FIELD(avp_device_info, buf_stride, 356, 4);
 AVP_ASSERT_FIELD(avp_device_info, device_id, 360, 8);
 AVP_ASSERT_FIELD(avp_device_info, max_rx_size, 368, 4);
 
+/**
+ * Behind it: for AVP_FEATURE_RX_INTR, 0 where that is not offered.
+ *
+ * Each rx FIFO has a word in BAR 2. The guest writes the number of a vector, AVP_VECTOR_RX and up,
+ * to have it raised when a packet is put on the FIFO; then the device writes 0. 0: not armed.
+ */
+struct avp_device_ext {
+	uint64_t rx_arm_pa;   /* uint32_t, of the first rx FIFO ... */
+	uint32_t rx_arm_size; /* ... and the bytes from one to the next, a multiple of 4 */
+	uint32_t reserved;
+};
+AVP_ASSERT(sizeof(struct avp_device_ext) == 16);
+AVP_ASSERT_FIELD(avp_device_ext, rx_arm_pa, 0, 8);
+AVP_ASSERT_FIELD(avp_device_ext, rx_arm_size, 8, 4);
+#define AVP_DEVICE_EXT_OFF 376 /* in BAR 5 */
+AVP_ASSERT(AVP_DEVICE_EXT_OFF == sizeof(struct avp_device_info));
+
 /*
  * Feature bits: offered in avp_device_info.features, taken up in avp_config.features.
  * 0-15 belong to the AVP ecosystem, 16-31 to this project. All of them are assigned here.
@@ -257,6 +274,8 @@ AVP_ASSERT_FIELD(avp_device_info, max_rx_size, 368, 4);
 #define AVP_FEATURE_RECYCLE (1u << 16)
 /** The device tells of changes of the host's link and MTU: two registers, AVP_INTR_LINK. */
 #define AVP_FEATURE_LINK_EVENTS (1u << 17)
+/** The device raises a vector of the guest's choice when it gives a packet on an armed rx FIFO. */
+#define AVP_FEATURE_RX_INTR (1u << 18)
 
 /*
  * FIFO; operations are in avp_fifo.h. At most len - 1 entries are in it.

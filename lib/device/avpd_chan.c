@@ -176,6 +176,9 @@ handle_msg(struct avpd_device *dev, const struct avpd_msg *msg)
 	case AVPD_MSG_HOST:
 		avpd_guest_host(dev, &msg->host);
 		break;
+	case AVPD_MSG_RX:
+		avpd_guest_rx(dev, msg->vectors);
+		break;
 	default:
 		avp_log(dev->log, AVP_LOG_ERR, "%s: message of type %u from the datapath: unknown",
 				dev->name, msg->type);

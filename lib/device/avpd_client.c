@@ -56,8 +56,10 @@ client_set_irqs(void *ctx, const struct vuser_irq_set *set)
 	const int ret = avpd_irq_set(&dev->irq, set);
 
 	/* what was raised while nobody could be told */
-	if (ret == 0 && set->fds != NULL)
+	if (ret == 0 && set->fds != NULL) {
 		avpd_guest_intr_update(dev);
+		avpd_guest_rx_update(dev);
+	}
 	return ret;
 }
 

@@ -40,6 +40,7 @@ guest_clear(struct avpd_device *dev)
 	const uint8_t connected = dev->guest.connected;
 
 	dev->guest = (struct avpd_guest){.connected = connected};
+	dev->rx_pending = 0;
 }
 
 /* Signal what is pending and enabled. The guest may get one interrupt more than there were events:
@@ -49,6 +50,18 @@ avpd_guest_intr_update(struct avpd_device *dev)
 {
 	if ((dev->regs.intr_status & dev->regs.intr_mask) != 0)
 		avpd_irq_raise(&dev->irq, AVP_VECTOR_MIGRATION);
+}
+
+void
+avpd_guest_rx_update(struct avpd_device *dev)
+{
+	for (uint32_t v = AVP_VECTOR_RX; dev->rx_pending >> v != 0 && v < AVP_NB_VECTORS; v++) {
+		if ((dev->rx_pending & 1u << v) == 0 || !avpd_irq_is_set(&dev->irq, v))
+			continue;
+		/* a counter that is full has been signalled already */
+		avpd_irq_raise(&dev->irq, v);
+		dev->rx_pending &= ~(1u << v);
+	}
 }
 
 /*
@@ -79,12 +92,22 @@ avpd_guest_host(struct avpd_device *dev, const struct avpd_host *host)
 	avpd_guest_intr_update(dev);
 }
 
+void
+avpd_guest_rx(struct avpd_device *dev, uint32_t vectors)
+{
+	if ((dev->guest.features & AVP_FEATURE_RX_INTR) == 0)
+		return;
+	dev->rx_pending |= vectors;
+	avpd_guest_rx_update(dev);
+}
+
 /* A driver has said which features it uses: what came before is none of its business. */
 static void
 features_changed(struct avpd_device *dev)
 {
 	if ((dev->guest.features & AVP_FEATURE_LINK_EVENTS) == 0)
 		dev->regs.intr_status &= ~AVP_INTR_LINK;
+	dev->rx_pending = 0;
 }
 
 /*

@@ -167,12 +167,18 @@ info_write(const struct avpd_device *dev)
 			.device_id = dev->device_id,
 			.max_rx_size = dev->max_rx_size,
 	};
+	const struct avp_device_ext ext = {
+			.rx_arm_pa = dev->layout.mem_pa + dev->layout.arm_off,
+			.rx_arm_size = AVPD_ARM_STRIDE,
+	};
 
 	snprintf(info.name, sizeof(info.name), "%s", dev->name);
 	memcpy(info.mac, dev->mac, sizeof(info.mac));
 	info_addresses(&dev->layout, &info);
 	memset(dev->info, 0, AVPD_BAR_DEVICE_SIZE);
 	memcpy(dev->info, &info, sizeof(info));
+	if ((dev->features & AVP_FEATURE_RX_INTR) != 0)
+		memcpy((uint8_t *)dev->info + AVP_DEVICE_EXT_OFF, &ext, sizeof(ext));
 }
 
 void

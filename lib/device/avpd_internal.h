@@ -79,6 +79,7 @@ struct avpd_device {
 
 	struct avpd_guest guest;
 	struct avpd_host host;
+	uint32_t rx_pending; /* vectors to raise as soon as they have an eventfd, bit n: vector n */
 	bool waiting_reset;  /* the request that waits for the datapath makes the FIFOs anew; */
 	uint8_t link_before; /* if not: what to go back to when the datapath does not answer */
 	uint32_t mtu_before;
@@ -132,6 +133,9 @@ void avpd_guest_changed(struct avpd_device *dev, bool reset);
  * reading the status tells it. */
 void avpd_guest_intr_update(struct avpd_device *dev);
 
+/** Raise the vectors for received packets that have been waiting for an eventfd. */
+void avpd_guest_rx_update(struct avpd_device *dev);
+
 /** The acknowledge register has been written. */
 void avpd_guest_acknowledged(struct avpd_device *dev);
 
@@ -140,6 +144,9 @@ void avpd_guest_host_show(struct avpd_device *dev);
 
 /** The datapath's end has changed. */
 void avpd_guest_host(struct avpd_device *dev, const struct avpd_host *host);
+
+/** Packets have come on rx FIFOs that the guest has armed. @vectors: bit n: vector n. */
+void avpd_guest_rx(struct avpd_device *dev, uint32_t vectors);
 
 /** The guest's driver is gone, with its client or by a reset. */
 void avpd_guest_gone(struct avpd_device *dev);

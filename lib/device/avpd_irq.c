@@ -114,6 +114,12 @@ avpd_irq_raise(struct avpd_irq *irq, uint32_t vector)
 	return true;
 }
 
+bool
+avpd_irq_is_set(const struct avpd_irq *irq, uint32_t vector)
+{
+	return irq->fds[vector] >= 0;
+}
+
 uint32_t
 avpd_irq_nb_set(const struct avpd_irq *irq)
 {

@@ -51,6 +51,9 @@ int avpd_irq_set(struct avpd_irq *irq, const struct vuser_irq_set *set);
 /** Signal @vector. False when it has no eventfd, or the signal did not get out. */
 bool avpd_irq_raise(struct avpd_irq *irq, uint32_t vector);
 
+/** Has @vector an eventfd? */
+bool avpd_irq_is_set(const struct avpd_irq *irq, uint32_t vector);
+
 /** Number of vectors that have an eventfd. */
 uint32_t avpd_irq_nb_set(const struct avpd_irq *irq);
 

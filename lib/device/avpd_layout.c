@@ -92,6 +92,8 @@ slot_layout(uint32_t nb_queues, uint32_t ring_len, struct avpd_layout *layout)
 	off += fifo_stride(AVPD_CTRL_FIFO_LEN);
 	layout->resp_fifo_off = off;
 	off += fifo_stride(AVPD_CTRL_FIFO_LEN);
+	layout->arm_off = off;
+	off += (uint64_t)nb_queues * AVPD_ARM_STRIDE;
 	layout->tx_fifo_off = off;
 	off += kind_size;
 	layout->rx_fifo_off = off;
@@ -399,6 +401,7 @@ port_layout(const struct avpd_mem *mem, uint32_t slot, uint32_t nb_queues, uint3
 	layout->ctrl_off += slot_off;
 	layout->req_fifo_off += slot_off;
 	layout->resp_fifo_off += slot_off;
+	layout->arm_off += slot_off;
 	layout->tx_fifo_off += slot_off;
 	layout->rx_fifo_off += slot_off;
 	layout->alloc_fifo_off += slot_off;

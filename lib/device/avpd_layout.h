@@ -9,7 +9,7 @@
  * each port owns a contiguous run:
  *
  *   | slot 0 | slot 1 | ... | buffer 0 | buffer 1 | ............... |
- *     ctrl, req, resp, tx x n, rx x n, alloc x n, free x n
+ *     ctrl, req, resp, armed words x n, tx x n, rx x n, alloc x n, free x n
  *
  * Only what ports use is backed by memory, from their creation on, so that neither side can fault
  * on it later. The size is a power of two because it is a BAR's; what lies behind the last buffer
@@ -43,6 +43,9 @@ AVP_ASSERT(AVPD_BUF_STRIDE % AVPD_CACHE_LINE == 0 && (AVPD_BUF_STRIDE / AVPD_CAC
 /** Entries of the request and response FIFOs. */
 #define AVPD_CTRL_FIFO_LEN 16u
 
+/** From one armed word to the next: a line each, as each is another lcore's business. */
+#define AVPD_ARM_STRIDE AVPD_CACHE_LINE
+
 /** Limits of what a user may ask for. */
 #define AVPD_MIN_RING 64u
 #define AVPD_MAX_RING 4096u
@@ -58,6 +61,7 @@ struct avpd_layout {
 	uint64_t ctrl_off;     /* struct avp_request */
 	uint64_t req_fifo_off; /* AVPD_CTRL_FIFO_LEN entries, as the next one */
 	uint64_t resp_fifo_off;
+	uint64_t arm_off;     /* armed word of the first rx FIFO; AVPD_ARM_STRIDE bytes apart */
 	uint64_t tx_fifo_off; /* first FIFO of each kind; guest's names */
 	uint64_t rx_fifo_off;
 	uint64_t alloc_fifo_off;

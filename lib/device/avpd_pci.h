@@ -28,7 +28,7 @@
 #define AVPD_BAR_MEMMAP_SIZE 0x10000u
 #define AVPD_BAR_DEVICE_SIZE 0x1000u
 AVP_ASSERT(sizeof(struct avp_memmap) <= AVPD_BAR_MEMMAP_SIZE);
-AVP_ASSERT(sizeof(struct avp_device_info) <= AVPD_BAR_DEVICE_SIZE);
+AVP_ASSERT(AVP_DEVICE_EXT_OFF + sizeof(struct avp_device_ext) <= AVPD_BAR_DEVICE_SIZE);
 
 /** Where MSI-X table and pending bits are in their BAR. */
 #define AVPD_MSIX_TABLE_OFF 0u

@@ -66,6 +66,7 @@ enum avpd_msg_type {
 	AVPD_MSG_DETACH, /* .timeout_ms for the guest's acknowledge */
 	AVPD_MSG_ATTACH, /* .timeout_ms */
 	AVPD_MSG_HOST,   /* .host, whenever it has changed */
+	AVPD_MSG_RX,     /* .vectors: the guest is to be interrupted */
 };
 
 /** What the guest is told of the datapath's end; all 0 until the datapath says something else. */
@@ -95,6 +96,7 @@ struct avpd_msg {
 		} migrated;
 		uint32_t timeout_ms;
 		struct avpd_host host;
+		uint32_t vectors; /* bit n: vector n */
 	};
 };
 

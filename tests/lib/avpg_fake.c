@@ -11,7 +11,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <rte_interrupts.h>
 
 #include "avpg_fake.h"
 #include "avpg_map.h"
@@ -21,6 +25,8 @@
 #define CTRL_SIZE PAGE /* slot and control FIFOs */
 #define REQ_OFF 256u
 #define RESP_OFF 1024u
+#define ARM_OFF 2048u
+#define ARM_STRIDE 64u
 #define PAUSE_NS 20000
 #define LIMIT_NS UINT64_C(2000000000)
 
@@ -95,6 +101,12 @@ uint32_t
 avpg_fake_own_buf(const struct avpg_fake *fake)
 {
 	return fake->conf.nb_queues * fake->conf.nb_bufs;
+}
+
+_Atomic uint32_t *
+avpg_fake_arm(const struct avpg_fake *fake, uint32_t i)
+{
+	return (_Atomic uint32_t *)(void *)(fake->mem + ARM_OFF + (size_t)i * ARM_STRIDE);
 }
 
 bool
@@ -369,11 +381,38 @@ fake_hw_destroy(struct avpg_hw *hw)
 	fake_of(hw)->destroyed = true;
 }
 
+static void
+fake_rx_intr_off(struct avpg_hw *hw)
+{
+	struct avpg_fake *fake = fake_of(hw);
+
+	for (uint32_t i = 0; i < fake->nb_rx_vectors; i++)
+		close(rte_intr_efds_index_get(fake->intr_handle, (int)i));
+	rte_intr_nb_efd_set(fake->intr_handle, 0);
+	fake->nb_rx_vectors = 0;
+}
+
+static int
+fake_rx_intr_on(struct avpg_hw *hw, uint32_t nb)
+{
+	struct avpg_fake *fake = fake_of(hw);
+
+	for (uint32_t i = 0; i < nb; i++)
+		rte_intr_efds_index_set(
+				fake->intr_handle, (int)i, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	rte_intr_nb_efd_set(fake->intr_handle, (int)nb);
+	rte_intr_max_intr_set(fake->intr_handle, (int)nb + 1);
+	fake->nb_rx_vectors = nb;
+	return 0;
+}
+
 static const struct avpg_hw_ops fake_ops = {
 		.read32 = fake_read32,
 		.write32 = fake_write32,
 		.intr_enable = fake_intr_enable,
 		.intr_disable = fake_intr_disable,
+		.rx_intr_on = fake_rx_intr_on,
+		.rx_intr_off = fake_rx_intr_off,
 		.destroy = fake_hw_destroy,
 };
 
@@ -465,12 +504,33 @@ info_write(struct avpg_fake *fake)
 	};
 }
 
+/* What is behind the device information. */
+static void
+ext_write(struct avpg_fake *fake)
+{
+	const struct avp_device_ext ext = {
+			.rx_arm_pa = 2 * AVPG_FAKE_MEM_PA + ARM_OFF,
+			.rx_arm_size = ARM_STRIDE,
+	};
+
+	if ((fake->conf.features & AVP_FEATURE_RX_INTR) != 0)
+		memcpy((uint8_t *)fake->info + AVP_DEVICE_EXT_OFF, &ext, sizeof(ext));
+}
+
+void
+avpg_fake_offer_rx_intr(struct avpg_fake *fake)
+{
+	fake->conf.features |= AVP_FEATURE_RX_INTR;
+	fake->info->features |= AVP_FEATURE_RX_INTR;
+	ext_write(fake);
+}
+
 static int
 bars_create(struct avpg_fake *fake, uint64_t mem_size)
 {
 	fake->mem = guarded_mem_alloc(mem_size);
 	fake->memmap = calloc(1, sizeof(*fake->memmap));
-	fake->info = calloc(1, sizeof(*fake->info));
+	fake->info = calloc(1, AVPG_FAKE_INFO_SIZE);
 	fake->mem_size = mem_size;
 	if (fake->mem == NULL || fake->memmap == NULL || fake->info == NULL)
 		return -1;
@@ -481,7 +541,7 @@ bars_create(struct avpg_fake *fake, uint64_t mem_size)
 			.memmap = fake->memmap,
 			.memmap_size = sizeof(*fake->memmap),
 			.device = fake->info,
-			.device_size = sizeof(*fake->info),
+			.device_size = AVPG_FAKE_INFO_SIZE,
 	};
 	if ((fake->conf.features & AVP_FEATURE_RECYCLE) == 0)
 		return 0;
@@ -503,6 +563,7 @@ avpg_fake_restart(struct avpg_fake *fake)
 	avp_fifo_end_init(&fake->resp, resp, AVPG_FAKE_CTRL_LEN);
 	memmap_write(fake, fake->mem_size);
 	info_write(fake);
+	ext_write(fake);
 	avpg_fake_format(fake);
 	return avpg_fake_resume(fake);
 }

@@ -25,6 +25,7 @@
 #define AVPG_FAKE_MEM_VA UINT64_C(0x7fee00000000)
 #define AVPG_FAKE_MEM_PA UINT64_C(0x1234500000000)
 #define AVPG_FAKE_CTRL_LEN 16u
+#define AVPG_FAKE_INFO_SIZE 4096u
 
 struct avpg_fake_conf {
 	uint32_t nb_queues;     /* of each kind */
@@ -54,7 +55,7 @@ struct avpg_fake {
 	uint8_t *mem; /* BAR 2, guarded_mem_alloc() */
 	size_t mem_size;
 	struct avp_memmap *memmap;
-	struct avp_device_info *info;
+	struct avp_device_info *info; /* and what is behind it, AVPG_FAKE_INFO_SIZE bytes */
 	struct avp_request *slot;
 	uint64_t slot_va;
 	uint64_t fifos_off; /* of BAR 2 */
@@ -93,10 +94,12 @@ struct avpg_fake {
 	atomic_uint migration_status;
 	atomic_uint link_status; /* enum avp_link */
 	atomic_uint link_mtu;
-	atomic_uint ack;  /* as written */
-	atomic_uint acks; /* times written */
-	atomic_int lives; /* register accesses that still work; then it is gone, -ENODEV */
-	bool early_irq;   /* raise vector 0 as soon as it is enabled */
+	atomic_uint ack;        /* as written */
+	atomic_uint acks;       /* times written */
+	atomic_int lives;       /* register accesses that still work; then it is gone, -ENODEV */
+	bool early_irq;         /* raise vector 0 as soon as it is enabled */
+	void *intr_handle;      /* struct rte_intr_handle, by avpg_port_fixture */
+	uint32_t nb_rx_vectors; /* that have an eventfd */
 	void (*handler)(void *arg);
 	void *handler_arg;
 	bool destroyed; /* the driver has let go */
@@ -143,6 +146,11 @@ uint32_t avpg_fake_own_buf(const struct avpg_fake *fake);
  */
 uint64_t avpg_fake_pkt(struct avpg_fake *fake, uint32_t idx, const void *data, uint32_t len,
 		uint32_t seg_size);
+
+/** Offer AVP_FEATURE_RX_INTR, if the device does not do so already. */
+void avpg_fake_offer_rx_intr(struct avpg_fake *fake);
+/** The armed word of an rx FIFO; there with AVP_FEATURE_RX_INTR. */
+_Atomic uint32_t *avpg_fake_arm(const struct avpg_fake *fake, uint32_t i);
 
 /** Put a label on a FIFO; false when it is full. */
 bool avpg_fake_put(struct avp_fifo_end *end, uint64_t va);

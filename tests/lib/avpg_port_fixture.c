@@ -50,6 +50,12 @@ fixture_probe(struct avpg_fixture *f)
 	dev->data->dev_private = rte_zmalloc(NULL, sizeof(struct avpg_port), 64);
 	assert_non_null(dev->data->dev_private);
 	dev->device = &device;
+	if (f->intr_handle == NULL)
+		f->intr_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	assert_non_null(f->intr_handle);
+	rte_intr_type_set(f->intr_handle, RTE_INTR_HANDLE_VDEV);
+	dev->intr_handle = f->intr_handle;
+	f->fake->intr_handle = f->intr_handle;
 	if (avpg_ethdev_init(dev, &f->fake->hw, &err) != 0)
 		fail_msg("%s", err.msg);
 	rte_eth_dev_probing_finish(dev);
@@ -141,6 +147,7 @@ fixture_destroy(struct avpg_fixture *f)
 		fixture_close(f);
 	fixture_check_pool(f);
 	rte_mempool_free(f->pool);
+	rte_intr_instance_free(f->intr_handle);
 	avpg_fake_destroy(f->fake);
 }
 

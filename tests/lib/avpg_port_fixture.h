@@ -24,6 +24,7 @@ struct avpg_fixture {
 	uint16_t port_id;
 	struct avpg_port *port;
 	struct rte_eth_conf conf; /* for fixture_start() */
+	struct rte_intr_handle *intr_handle;
 };
 
 /** Once per program; 0 or -1. */

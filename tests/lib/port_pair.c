@@ -108,7 +108,7 @@ end_setup(struct pair_end *end, const struct pair_end_conf *conf)
 	struct rte_eth_conf eth_conf = {
 			.rxmode.offloads = conf->rx_offloads,
 			.txmode.offloads = conf->tx_offloads,
-			.intr_conf.lsc = conf->lsc,
+			.intr_conf = {.lsc = conf->lsc, .rxq = conf->rx_intr},
 	};
 	static unsigned int nb_pools; /* a pool that a failed test has left is in nobody's way */
 	char pool_name[RTE_MEMPOOL_NAMESIZE];

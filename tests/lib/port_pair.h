@@ -30,6 +30,7 @@ struct pair_end_conf {
 	uint16_t mbuf_room; /* data bytes; 0 = 2048 */
 	uint64_t rx_offloads;
 	uint64_t tx_offloads;
+	bool rx_intr;        /* wants rx interrupts */
 	bool lsc;            /* wants RTE_ETH_EVENT_INTR_LSC */
 	const char *devargs; /* besides the socket, beginning with a comma; NULL = none */
 };

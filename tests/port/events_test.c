@@ -2,7 +2,7 @@
  * Copyright(c) 2026 OpenAVP contributors
  *
  * What the two ends of a port tell each other beyond packets, net_avp_host and net_avp_user in one
- * process: link and MTU, each with the feature on and off.
+ * process: link and MTU, packets for who is asleep, each with the feature on and off.
  */
 
 #include <errno.h>
@@ -15,6 +15,10 @@
 #include <time.h>
 
 #include <cmocka.h>
+
+#include <rte_interrupts.h>
+
+#include <avp/avp_abi.h>
 
 #include "avph_api.h"
 #include "port_pair.h"
@@ -195,6 +199,151 @@ each_end_learns_of_the_others_mtu(void **state)
 	assert_int_equal(mtu(&p->guest), 9000);
 }
 
+/*
+ * Rx interrupts
+ */
+
+static const struct pair_end_conf sleepy_conf = {.nb_queues = 1, .rx_intr = true};
+
+/* Sleep until a queue has something; its number, or -1 when @limit_ms is over. */
+static int
+sleep_for_packets(int limit_ms)
+{
+	struct rte_epoll_event event;
+	int nb;
+
+	do
+		nb = rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, limit_ms);
+	while (nb < 0 && errno == EINTR);
+	assert_true(nb >= 0);
+	return nb == 0 ? -1 : (int)(uintptr_t)event.epdata.data;
+}
+
+static void
+epoll_add(const struct pair_end *end)
+{
+	for (uint16_t q = 0; q < end->nb_queues; q++)
+		assert_int_equal(rte_eth_dev_rx_intr_ctl_q(end->port_id, q, RTE_EPOLL_PER_THREAD,
+						 RTE_INTR_EVENT_ADD, (void *)(uintptr_t)q),
+				0);
+}
+
+static void
+epoll_remove(const struct pair_end *end)
+{
+	for (uint16_t q = 0; q < end->nb_queues; q++)
+		rte_eth_dev_rx_intr_ctl_q(end->port_id, q, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL,
+				(void *)(uintptr_t)q);
+}
+
+static void
+a_guest_that_sleeps_is_woken_by_a_packet(void **state)
+{
+	struct pair_stream stream;
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_conf, &sleepy_conf);
+	epoll_add(&p->guest);
+	pair_stream_init(&stream, p, 1, 2048);
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(rte_eth_dev_rx_intr_enable(p->guest.port_id, 0), 0);
+		if (i < 3)
+			assert_int_equal(sleep_for_packets(2), -1);
+		assert_int_equal(pair_send(&p->host, &stream, 1 + i % 3, 100), 1 + i % 3);
+		assert_int_equal(sleep_for_packets(LIMIT_MS), 0);
+		assert_int_equal(rte_eth_dev_rx_intr_disable(p->guest.port_id, 0), 0);
+		assert_int_equal(pair_receive(&p->guest, &stream), 1 + i % 3);
+		/* the host takes back what was returned */
+		rte_eth_tx_burst(p->host.port_id, 0, NULL, 0);
+	}
+	/* nobody asks, nobody is told */
+	assert_int_equal(pair_send(&p->host, &stream, 5, 100), 5);
+	assert_int_equal(sleep_for_packets(5), -1);
+	assert_int_equal(pair_receive(&p->guest, &stream), 5);
+	epoll_remove(&p->guest);
+}
+
+static void
+each_queue_is_woken_for_its_own_packets(void **state)
+{
+	struct pair_end_conf host = {.nb_queues = 8, .devargs = ",queues=8"};
+	struct pair_end_conf guest = {.nb_queues = 8, .rx_intr = true};
+	struct pair_stream stream;
+	struct pair *p = *state;
+	uint32_t woken = 0;
+
+	pair_create(p, 0, &host, &guest);
+	epoll_add(&p->guest);
+	for (uint16_t q = 0; q < 8; q++)
+		assert_int_equal(rte_eth_dev_rx_intr_enable(p->guest.port_id, q), 0);
+	pair_stream_init(&stream, p, 8, 2048);
+	for (uint16_t q = 0; q < 8; q++) {
+		/* host's queue q serves FIFO q */
+		struct rte_mbuf *m = pair_stream_make(&stream, p->host.pool, q, 100);
+
+		assert_non_null(m);
+		assert_int_equal(rte_eth_tx_burst(p->host.port_id, q, &m, 1), 1);
+		assert_int_equal(sleep_for_packets(LIMIT_MS), q);
+		woken |= 1u << q;
+		assert_int_equal(rte_eth_rx_burst(p->guest.port_id, q, &m, 1), 1);
+		pair_stream_check(&stream, m);
+	}
+	assert_int_equal(woken, 0xff);
+	assert_int_equal(sleep_for_packets(2), -1);
+	epoll_remove(&p->guest);
+}
+
+static void
+who_sleeps_is_woken_by_an_attach_and_after_it(void **state)
+{
+	struct pair_stream stream;
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_conf, &sleepy_conf);
+	epoll_add(&p->guest);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(rte_eth_dev_rx_intr_enable(p->guest.port_id, 0), 0);
+		assert_int_equal(rte_avp_host_detach(p->host.port_id, LIMIT_MS), 0);
+		assert_int_equal(rte_avp_host_attach(p->host.port_id, LIMIT_MS), 0);
+		assert_int_equal(sleep_for_packets(LIMIT_MS), 0);
+		pair_end_wait_link(&p->host, true);
+		assert_int_equal(rte_eth_dev_rx_intr_enable(p->guest.port_id, 0), 0);
+		pair_stream_init(&stream, p, 1, 2048);
+		assert_int_equal(pair_send(&p->host, &stream, 1, 100), 1);
+		assert_int_equal(sleep_for_packets(LIMIT_MS), 0);
+		assert_int_equal(pair_receive(&p->guest, &stream), 1);
+		assert_int_equal(rte_eth_dev_rx_intr_disable(p->guest.port_id, 0), 0);
+	}
+	epoll_remove(&p->guest);
+}
+
+static void
+without_rx_interrupts_nobody_can_sleep(void **state)
+{
+	struct pair_end_conf host = {.nb_queues = 1, .devargs = ",rx_interrupts=0"};
+	struct rte_eth_conf conf = {.intr_conf.rxq = 1};
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host, &guest_conf);
+	assert_int_equal(rte_eth_dev_rx_intr_enable(p->guest.port_id, 0), -ENOTSUP);
+	a_packet_each_way(p);
+	pair_end_stop(&p->guest);
+	assert_int_equal(rte_eth_dev_configure(p->guest.port_id, 1, 1, &conf), -ENOTSUP);
+}
+
+static void
+who_does_not_want_rx_interrupts_polls_as_ever(void **state)
+{
+	struct rte_avp_host_info info;
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_conf, &guest_conf);
+	assert_int_equal(rte_avp_host_info_get(p->host.port_id, &info), 0);
+	assert_true(info.features_offered & AVP_FEATURE_RX_INTR);
+	assert_false(info.features & AVP_FEATURE_RX_INTR);
+	a_packet_each_way(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -204,6 +353,11 @@ main(int argc, char **argv)
 			TEST(a_guest_that_comes_finds_the_link_as_it_is),
 			TEST(without_link_events_the_guest_hears_nothing),
 			TEST(each_end_learns_of_the_others_mtu),
+			TEST(a_guest_that_sleeps_is_woken_by_a_packet),
+			TEST(each_queue_is_woken_for_its_own_packets),
+			TEST(who_sleeps_is_woken_by_an_attach_and_after_it),
+			TEST(without_rx_interrupts_nobody_can_sleep),
+			TEST(who_does_not_want_rx_interrupts_polls_as_ever),
 	};
 
 	cmocka_set_test_filter(getenv("TEST_FILTER")); /* NULL: all */

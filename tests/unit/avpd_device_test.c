@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -1024,6 +1025,99 @@ a_datapath_that_is_gone_is_a_link_that_is_down(void **state)
 	fake_guest_disconnect(&g);
 }
 
+/*
+ * Rx interrupts
+ */
+
+/* As avpd_fixture_send(), for what has come on armed FIFOs. */
+static void
+send_rx(struct avpd_fixture *f, uint32_t vectors)
+{
+	const struct avpd_msg msg = {.type = AVPD_MSG_RX, .vectors = vectors};
+
+	assert_int_equal(send(f->view.chan_fd, &msg, sizeof(msg), MSG_NOSIGNAL), sizeof(msg));
+}
+
+static void
+the_armed_words_are_where_device_information_says(void **state)
+{
+	struct avpd_fixture *f = *state;
+	const struct avp_device_ext *ext;
+	struct fake_guest g;
+	uint8_t *words;
+
+	offer(f, AVP_FEATURE_RX_INTR);
+	fake_guest_connect(&g, f);
+	ext = (const void *)((const uint8_t *)g.info + AVP_DEVICE_EXT_OFF);
+	words = fake_guest_translate(&g, ext->rx_arm_pa);
+	assert_int_equal(words - g.mem, f->layout.arm_off);
+	assert_int_equal(ext->rx_arm_size, AVPD_ARM_STRIDE);
+	/* between what the control slot and the first FIFO take */
+	assert_true(f->layout.arm_off >=
+			f->layout.resp_fifo_off + avp_fifo_size(AVPD_CTRL_FIFO_LEN));
+	assert_true(f->layout.arm_off + f->nb_queues * AVPD_ARM_STRIDE <= f->layout.tx_fifo_off);
+	fake_guest_disconnect(&g);
+	offer(f, AVP_FEATURE_VLAN);
+	fake_guest_connect(&g, f);
+	ext = (const void *)((const uint8_t *)g.info + AVP_DEVICE_EXT_OFF);
+	assert_int_equal(ext->rx_arm_pa + ext->rx_arm_size, 0);
+	fake_guest_disconnect(&g);
+}
+
+static void
+a_vector_that_has_no_eventfd_yet_is_raised_when_it_has(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+	uint64_t count;
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	offer(f, AVP_FEATURE_RX_INTR | AVP_FEATURE_LINK_EVENTS);
+	connect_running(f, &g);
+	send_rx(f, 1u << 2);
+	/* taken after it */
+	avpd_fixture_send_host(f, true, 0);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), AVP_INTR_LINK);
+	assert_int_equal(status(f).counters.interrupts, 1);
+	assert_int_equal(vuser_client_set_irqs(g.client, 2, 2, 1, &fd), 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(vuser_client_set_irqs(g.client, 2, 2, 1, &fd), 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), -1);
+	/* from now on at once; no vector beyond, and vector 0 by nobody */
+	send_rx(f, UINT32_MAX);
+	for (int i = 0; i < AVPD_FIXTURE_WAIT_MS && status(f).counters.interrupts < 3; i++)
+		usleep(1000);
+	assert_int_equal(status(f).counters.interrupts, 3);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_false(fake_guest_interrupted(&g, 0));
+	fake_guest_disconnect(&g);
+	close(fd);
+}
+
+static void
+a_guest_that_does_not_want_rx_interrupts_gets_none(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct avp_request config;
+	struct fake_guest g;
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	offer(f, AVP_FEATURE_RX_INTR);
+	fake_guest_connect(&g, f);
+	avpd_fixture_expect_guest(f);
+	assert_int_equal(vuser_client_set_irqs(g.client, 2, 1, 1, &fd), 0);
+	config = fake_guest_configuration(&g, true);
+	config.arg.config.features = 0;
+	assert_int_equal(request_with_datapath(f, &g, &config), 0);
+	send_rx(f, 1u << 1);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, 0); /* taken after it */
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(status(f).counters.interrupts, 1);
+	fake_guest_disconnect(&g);
+	close(fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -1060,6 +1154,9 @@ main(void)
 			TEST(a_guest_that_does_not_want_link_events_gets_none),
 			TEST(without_link_events_their_registers_read_0),
 			TEST(a_datapath_that_is_gone_is_a_link_that_is_down),
+			TEST(the_armed_words_are_where_device_information_says),
+			TEST(a_vector_that_has_no_eventfd_yet_is_raised_when_it_has),
+			TEST(a_guest_that_does_not_want_rx_interrupts_gets_none),
 			TEST(device_that_cannot_be_made_leaves_nothing_behind),
 			cmocka_unit_test(device_can_be_destroyed_under_a_running_guest),
 	};

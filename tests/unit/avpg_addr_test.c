@@ -238,12 +238,51 @@ the_name_is_made_printable(void **state)
 	assert_null(strchr(info.name, '\033'));
 }
 
+static void
+armed_words_outside_bar_2_are_refused(void **state)
+{
+	struct avpg_fake *fake = *state;
+	struct avp_device_ext *ext = (void *)((uint8_t *)fake->info + AVP_DEVICE_EXT_OFF);
+	struct avp_device_ext good;
+	struct avpg_info info;
+
+	assert_int_equal(load(fake, &info), 0);
+	assert_null(avpg_info_arm(&info, 0));
+	avpg_fake_offer_rx_intr(fake);
+	good = *ext;
+	assert_int_equal(load(fake, &info), 0);
+	assert_ptr_equal(avpg_info_arm(&info, 1), avpg_fake_arm(fake, 1));
+	ext->rx_arm_pa++;
+	assert_int_equal(load(fake, &info), -EINVAL);
+	ext->rx_arm_pa = 7 * AVPG_FAKE_MEM_PA;
+	assert_int_equal(load(fake, &info), -EINVAL);
+	*ext = good;
+	ext->rx_arm_size = 0;
+	assert_int_equal(load(fake, &info), -EINVAL);
+	ext->rx_arm_size = 6;
+	assert_int_equal(load(fake, &info), -EINVAL);
+	ext->rx_arm_size = 0xfffffffc;
+	assert_int_equal(load(fake, &info), -EINVAL);
+	/* the last word that fits the area, and the first that does not */
+	ext->rx_arm_size = 4;
+	ext->rx_arm_pa = 2 * AVPG_FAKE_MEM_PA + 4096 - 8;
+	assert_int_equal(load(fake, &info), 0);
+	ext->rx_arm_pa += 4;
+	assert_int_equal(load(fake, &info), -EINVAL);
+	*ext = good;
+	fake->hw.device_size = sizeof(struct avp_device_info);
+	assert_int_equal(load(fake, &info), -EINVAL);
+	fake->info->features = 0;
+	assert_int_equal(load(fake, &info), 0);
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(a_good_device_is_taken),
+			TEST(armed_words_outside_bar_2_are_refused),
 			TEST(a_label_must_lie_in_bar_2_with_all_its_bytes),
 			TEST(a_descriptor_must_be_aligned),
 			TEST(a_device_that_contradicts_itself_is_refused),

@@ -19,6 +19,7 @@
 #include <bus_pci_driver.h>
 #include <rte_devargs.h>
 #include <rte_errno.h>
+#include <rte_mbuf.h>
 
 #include "avpg_port_fixture.h"
 
@@ -621,6 +622,69 @@ a_configuration_that_is_there_is_left_alone(void **state)
 }
 
 static void
+start_sleepy(uint16_t port_id, struct rte_mempool *pool, int result)
+{
+	struct rte_eth_conf conf = {.intr_conf.rxq = 1};
+
+	assert_int_equal(rte_eth_dev_configure(port_id, 2, 1, &conf), result);
+	if (result != 0)
+		return;
+	for (uint16_t i = 0; i < 2; i++)
+		assert_int_equal(rte_eth_rx_queue_setup(port_id, i, 64, 0, NULL, pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(port_id, 0, 64, 0, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(port_id), 0);
+}
+
+static void
+rx_queues_get_eventfds_from_start_to_stop(void **state)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+			"pci", 63, 0, 0, RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
+	struct pci_fixture *f = *state;
+	unsigned int enables;
+	uint16_t port_id;
+	int fds[2];
+
+	assert_non_null(pool);
+	avpg_fake_offer_rx_intr(f->fake);
+	port_id = probed(f);
+	enables = atomic_load(&f->intr_enables);
+	start_sleepy(port_id, pool, 0);
+	assert_int_equal(rte_intr_nb_efd_get(f->dev.intr_handle), 2);
+	/* vectors 1 and 2 are known to the kernel, and vector 0 still is */
+	assert_int_equal(atomic_load(&f->intr_enables), enables + 1);
+	assert_int_equal(rte_intr_max_intr_get(f->dev.intr_handle), 3);
+	assert_true(atomic_load(&f->intr_on));
+	for (uint16_t i = 0; i < 2; i++) {
+		fds[i] = rte_eth_dev_rx_intr_ctl_q_get_fd(port_id, i);
+		assert_int_equal(fds[i], rte_intr_efds_index_get(f->dev.intr_handle, i));
+	}
+	assert_true(fds[0] >= 0 && fds[1] >= 0 && fds[0] != fds[1]);
+	/* and after a live migration again */
+	migrate(f, AVP_MIGRATION_DETACHED);
+	lose_configuration(f);
+	assert_true(reg_becomes(f, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_ATTACHED));
+	assert_int_equal(atomic_load(&f->intr_enables), enables + 2);
+	assert_int_equal(rte_intr_nb_efd_get(f->dev.intr_handle), 2);
+	assert_int_equal(rte_eth_dev_stop(port_id), 0);
+	assert_int_equal(rte_intr_nb_efd_get(f->dev.intr_handle), 0);
+	assert_true(atomic_load(&f->intr_on));
+	removed(f);
+	rte_mempool_free(pool);
+}
+
+static void
+without_vfio_rx_interrupts_are_refused(void **state)
+{
+	struct pci_fixture *f = *state;
+
+	avpg_fake_offer_rx_intr(f->fake);
+	kernel_driver_set(f, RTE_PCI_KDRV_UIO_GENERIC);
+	start_sleepy(probed(f), NULL, -ENOTSUP);
+	removed(f);
+}
+
+static void
 without_interrupts_it_looks_by_itself(void **state)
 {
 	struct pci_fixture *f = *state;
@@ -674,6 +738,8 @@ main(void)
 			TEST(a_lost_configuration_is_put_back_while_detached),
 			TEST(an_attach_waits_until_it_is_asked_for),
 			TEST(a_configuration_that_is_there_is_left_alone),
+			TEST(rx_queues_get_eventfds_from_start_to_stop),
+			TEST(without_vfio_rx_interrupts_are_refused),
 			TEST(without_interrupts_it_looks_by_itself),
 			TEST(without_vfio_the_bars_are_put_back_too),
 	};

@@ -162,6 +162,38 @@ queues_load(struct avpg_info *info, const struct avpg_hw *hw, uint32_t nb_maps,
 			dev->free_fifo_size, "free", err);
 }
 
+/* The armed words, if the device has any. */
+static int
+arm_load(struct avpg_info *info, const struct avpg_hw *hw, uint32_t nb_maps,
+		const struct avp_device_info *dev, struct avp_err *err)
+{
+	const struct avp_device_ext *ext =
+			(const void *)((const uint8_t *)hw->device + AVP_DEVICE_EXT_OFF);
+	struct range words;
+	uint32_t stride;
+	uint64_t pa;
+
+	if ((dev->features & AVP_FEATURE_RX_INTR) == 0)
+		return 0;
+	if (hw->device_size < AVP_DEVICE_EXT_OFF + sizeof(*ext))
+		return avp_err_set(err, EINVAL, "BAR %d: %zu bytes: no room for the armed words",
+				AVP_BAR_DEVICE, hw->device_size);
+	pa = AVPG_FETCH(&ext->rx_arm_pa);
+	stride = AVPG_FETCH(&ext->rx_arm_size);
+	words = pa_to_range(hw, nb_maps, pa);
+	if (words.off % sizeof(uint32_t) != 0 || stride % sizeof(uint32_t) != 0 || stride == 0)
+		return avp_err_set(err, EINVAL,
+				"armed words: label 0x%" PRIx64 ", stride %u: not aligned", pa,
+				stride);
+	if (words.size < (uint64_t)stride * (info->max_rx_queues - 1u) + sizeof(uint32_t))
+		return avp_err_set(err, EINVAL,
+				"armed words: label 0x%" PRIx64 ", %u of %u bytes: not in BAR 2",
+				pa, info->max_rx_queues, stride);
+	info->arm = (uint8_t *)hw->mem + words.off;
+	info->arm_stride = stride;
+	return 0;
+}
+
 static int
 bufs_load(struct avpg_info *info, const struct avpg_hw *hw, uint32_t nb_maps,
 		const struct avp_device_info *dev, struct avp_err *err)
@@ -255,7 +287,8 @@ avpg_info_load(struct avpg_info *info, const struct avpg_hw *hw, struct avp_err 
 			(ret = queue_counts_load(&new, &dev, err)) != 0 ||
 			(ret = bufs_load(&new, hw, nb_maps, &dev, err)) != 0 ||
 			(ret = ctrl_load(&new, hw, nb_maps, &dev, err)) != 0 ||
-			(ret = queues_load(&new, hw, nb_maps, &dev, err)) != 0)
+			(ret = queues_load(&new, hw, nb_maps, &dev, err)) != 0 ||
+			(ret = arm_load(&new, hw, nb_maps, &dev, err)) != 0)
 		return ret;
 	new.device_id = dev.device_id;
 	new.version = dev.version;

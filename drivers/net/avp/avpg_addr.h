@@ -97,6 +97,8 @@ struct avpg_info {
 	struct avpg_fifo_set free;
 	struct avpg_fifo_set req; /* one of each: fifo[0] */
 	struct avpg_fifo_set resp;
+	uint8_t *arm;        /* armed word of the first rx FIFO; NULL: no rx interrupts */
+	uint32_t arm_stride; /* bytes from one to the next */
 	struct avp_request *ctrl_slot;
 	uint64_t ctrl_slot_va;
 	uint64_t device_id;
@@ -120,5 +122,14 @@ struct avpg_info {
  * -ENOTSUP when its version is newer than ours, -EINVAL when it contradicts itself.
  */
 int avpg_info_load(struct avpg_info *info, const struct avpg_hw *hw, struct avp_err *err);
+
+/** Armed word of rx FIFO @i, which is below max_rx_queues; NULL when the device has none. */
+static inline _Atomic uint32_t *
+avpg_info_arm(const struct avpg_info *info, uint32_t i)
+{
+	if (info->arm == NULL)
+		return NULL;
+	return (_Atomic uint32_t *)(void *)(info->arm + (size_t)info->arm_stride * i);
+}
 
 #endif /* AVPG_ADDR_H */

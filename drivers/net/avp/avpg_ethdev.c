@@ -92,6 +92,8 @@ features_wanted(const struct avpg_port *port)
 		wanted |= AVP_FEATURE_VLAN;
 	if (port->hw->recycle)
 		wanted |= AVP_FEATURE_RECYCLE;
+	if (port->dev->data->dev_conf.intr_conf.rxq != 0)
+		wanted |= AVP_FEATURE_RX_INTR;
 	return port->info.features & wanted;
 }
 
@@ -147,7 +149,9 @@ avpg_dev_configure(struct rte_eth_dev *dev)
 	port->nb_rx_queues = (uint8_t)dev->data->nb_rx_queues;
 	port->nb_tx_queues = (uint8_t)dev->data->nb_tx_queues;
 	port->app_mtu = dev->data->mtu;
-	ret = avpg_port_configure(port);
+	ret = avpg_intr_check(port, &port->info);
+	if (ret == 0)
+		ret = avpg_port_configure(port);
 	port->configured = ret == 0;
 	avpg_ctl_end(port);
 	return ret;
@@ -219,7 +223,12 @@ avpg_dev_start(struct rte_eth_dev *dev)
 	ret = port->configured ? queues_check(port) : -EINVAL;
 	if (ret == 0) {
 		avpg_queues_note_start(port);
+		ret = avpg_intr_start(port);
+	}
+	if (ret == 0) {
 		ret = link_on(port);
+		if (ret != 0)
+			avpg_intr_stop(port);
 	}
 	if (ret == 0) {
 		port->started = true;
@@ -244,6 +253,7 @@ avpg_dev_stop(struct rte_eth_dev *dev)
 	/* else it stays started for ethdev, which has cut it off from bursts, and closes nothing */
 	if (ret == 0) {
 		port->started = false;
+		avpg_intr_stop(port);
 		avpg_queues_note_stop(port);
 		avpg_port_link_refresh(port);
 	}
@@ -310,6 +320,7 @@ avpg_dev_close(struct rte_eth_dev *dev)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
 	avpg_migrate_stop(port);
+	avpg_intr_stop(port);
 	busy = avpg_queues_close(port);
 	if (avpg_port_state(port) == AVPG_ATTACHED) {
 		ret = avpg_ctrl_shutdown(&port->ctrl);
@@ -330,6 +341,7 @@ avpg_dev_close(struct rte_eth_dev *dev)
 	 */
 	port->hw->ops->destroy(port->hw);
 	port->hw = NULL;
+	dev->intr_handle = NULL;
 	pthread_mutex_destroy(&port->ctl_lock);
 	sem_destroy(&port->wake);
 	return 0;
@@ -448,6 +460,8 @@ static const struct eth_dev_ops avpg_ops = {
 		.fw_version_get = avpg_fw_version_get,
 		.get_monitor_addr = avpg_get_monitor_addr,
 		.eth_dev_priv_dump = avpg_priv_dump,
+		.rx_queue_intr_enable = avpg_rx_intr_enable,
+		.rx_queue_intr_disable = avpg_rx_intr_disable,
 		.rxq_info_get = avpg_rxq_info_get,
 		.txq_info_get = avpg_txq_info_get,
 		.rx_burst_mode_get = avpg_burst_mode_get,

@@ -28,6 +28,11 @@ struct avpg_hw_ops {
 	/** No call is under way, and none will come, when this returns. Does nothing when not
 	 * enabled. */
 	void (*intr_disable)(struct avpg_hw *hw);
+	/** Give the vectors from AVP_VECTOR_RX on, @nb of them, an eventfd each: efds of the
+	 * ethdev's interrupt handle. And take them away. 0 or -errno; NULL where that is not
+	 * possible. */
+	int (*rx_intr_on)(struct avpg_hw *hw, uint32_t nb);
+	void (*rx_intr_off)(struct avpg_hw *hw);
 	/** While detached, again and again: if the device was exchanged under us and has lost its
 	 * configuration, put that back. 1: done; 0: nothing was lost; or -errno. NULL where that
 	 * cannot happen. */

@@ -81,6 +81,8 @@ compatible(const struct avpg_port *port, const struct avpg_info *info)
 				info->max_rx_queues, info->max_tx_queues);
 		return -ENOTSUP;
 	}
+	if (avpg_intr_check(port, info) != 0)
+		return -ENOTSUP;
 	if (memcmp(info->mac, port->dev->data->mac_addrs, sizeof(info->mac)) != 0)
 		AVPG_LOG(WARNING, "%s: attach: the device has another MAC address: keeping ours",
 				port->name);
@@ -180,9 +182,10 @@ serve(struct avpg_port *port)
 		return;
 	pthread_mutex_lock(&port->ctl_lock);
 	news.gone = avpg_port_state(port) == AVPG_GONE;
-	if (news.gone)
+	if (news.gone) {
 		avpg_queues_close(port);
-	else if (news.migration == AVP_MIGRATION_DETACHED)
+		avpg_intr_wake(port);
+	} else if (news.migration == AVP_MIGRATION_DETACHED)
 		detach(port);
 	else if (news.migration == AVP_MIGRATION_ATTACHED)
 		attach(port);

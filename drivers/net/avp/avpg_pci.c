@@ -195,6 +195,49 @@ pci_intr_disable(struct avpg_hw *hw)
 		callback_unregister(pci);
 }
 
+/* Have the device's vectors set anew, with an eventfd for each of @nb queues. intr_lock held. */
+static int
+vectors_set(struct avpg_pci *pci, uint32_t nb)
+{
+	struct rte_intr_handle *handle = pci->dev->intr_handle;
+	int ret = 0;
+
+	rte_intr_disable(handle);
+	rte_intr_efd_disable(handle);
+	if (nb > 0 && rte_intr_efd_enable(handle, nb) != 0)
+		ret = -EIO;
+	/* what vector 0 would have told meanwhile the device tells now */
+	if (rte_intr_enable(handle) != 0)
+		ret = -EIO;
+	return ret;
+}
+
+static int
+pci_rx_intr_on(struct avpg_hw *hw, uint32_t nb)
+{
+	struct avpg_pci *pci = pci_of(hw);
+	int ret = -ENOTSUP;
+
+	pthread_mutex_lock(&pci->intr_lock);
+	if (pci->intr_on)
+		ret = vectors_set(pci, nb);
+	pthread_mutex_unlock(&pci->intr_lock);
+	return ret;
+}
+
+static void
+pci_rx_intr_off(struct avpg_hw *hw)
+{
+	struct avpg_pci *pci = pci_of(hw);
+
+	pthread_mutex_lock(&pci->intr_lock);
+	if (pci->intr_on)
+		vectors_set(pci, 0);
+	else
+		rte_intr_efd_disable(pci->dev->intr_handle);
+	pthread_mutex_unlock(&pci->intr_lock);
+}
+
 /* The guest's kernel remembers the BARs of a vfio-pci device, and writes them with the command. */
 static bool
 config_write(const struct avpg_pci *pci)
@@ -247,6 +290,8 @@ static const struct avpg_hw_ops pci_ops = {
 		.write32 = pci_write32,
 		.intr_enable = pci_intr_enable,
 		.intr_disable = pci_intr_disable,
+		.rx_intr_on = pci_rx_intr_on,
+		.rx_intr_off = pci_rx_intr_off,
 		.restore = pci_restore,
 		.check = pci_check,
 		.destroy = pci_destroy,

@@ -115,6 +115,7 @@ struct avpg_tx_stats {
 struct avpg_rx_fifo {
 	struct avp_fifo_end rx;
 	struct avp_fifo_end free;
+	_Atomic uint32_t *arm; /* its armed word; NULL without rx interrupts */
 };
 
 struct avpg_rxq {
@@ -130,6 +131,7 @@ struct avpg_rxq {
 	struct rte_ether_addr mac; /* whose packets it takes */
 	uint16_t port_id;
 	uint16_t queue_id;
+	atomic_bool armed;  /* the application may be asleep; by any thread */
 	uint8_t first_fifo; /* this queue's share of the port's rx FIFOs */
 	uint8_t nb_fifos;
 	uint8_t next_fifo;  /* of the share: where the next burst starts */
@@ -200,6 +202,7 @@ struct avpg_port {
 	pthread_t thread;
 	bool thread_running;
 	bool gone_told; /* the application, that the device is gone; the thread's */
+	bool rx_intr;   /* rx queues have eventfds: between start and stop, if asked for */
 	bool polled;    /* the device cannot interrupt */
 	atomic_bool thread_quit;
 	sem_t wake;
@@ -273,6 +276,24 @@ bool avpg_port_mtu_follow(struct avpg_port *port);
 
 /** The device says that link or MTU has changed. True: the port's has, too. ctl_lock held. */
 bool avpg_port_link_event(struct avpg_port *port);
+
+/*
+ * avpg_intr.c; ctl_lock held, but for the two that ethdev calls
+ */
+
+int avpg_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id);
+int avpg_rx_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id);
+
+/** If the application wants rx interrupts: can it have them of this device? 0 or -ENOTSUP, logged.
+ */
+int avpg_intr_check(const struct avpg_port *port, const struct avpg_info *info);
+
+/** Give the rx queues their eventfds, if the application wants that. 0 or -errno, logged. */
+int avpg_intr_start(struct avpg_port *port);
+void avpg_intr_stop(struct avpg_port *port);
+
+/** Wake whoever has armed a queue: something else than a packet has come. */
+void avpg_intr_wake(struct avpg_port *port);
 
 /*
  * avpg_queue.c; what walks over all queues wants ctl_lock held

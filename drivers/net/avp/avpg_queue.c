@@ -180,6 +180,9 @@ rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 					true, "free");
 		if (ret != 0)
 			return ret;
+		fifo->arm = (port->features & AVP_FEATURE_RX_INTR) != 0
+				? avpg_info_arm(&port->info, q->first_fifo + i)
+				: NULL;
 	}
 	return 0;
 }
@@ -245,6 +248,7 @@ avpg_queues_open(struct avpg_port *port)
 		if (port->txqs[i] != NULL && !port->txqs[i]->stopped)
 			avp_gate_open(&port->txqs[i]->gate);
 	}
+	avpg_intr_wake(port);
 }
 
 void
@@ -324,6 +328,7 @@ queue_set(struct avpg_port *port, struct avp_gate *gate, bool *stopped, uint8_t 
 	/* an attach or a link that comes up opens it later */
 	if (!*stopped && avpg_port_wants_link(port) && avpg_port_state(port) == AVPG_ATTACHED)
 		avp_gate_open(gate);
+	avpg_intr_wake(port);
 	pthread_mutex_unlock(&port->ctl_lock);
 	if (ret != 0)
 		AVPG_LOG(ERR, "%s: queue not stopped: a burst is still under way after %u ms",

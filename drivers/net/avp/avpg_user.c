@@ -69,6 +69,7 @@ struct avpg_user {
 	pthread_mutex_t client_lock;      /* client: one call at a time */
 	_Atomic(struct avpg_port *) port; /* NULL until there is one, and when it closes */
 	int irq_fd;
+	struct rte_intr_handle *rx_handle; /* eventfds of the rx queues */
 	struct user_watch irq_watch;
 	struct user_watch sock_watch;
 	void (*irq_handler)(void *arg);
@@ -266,6 +267,61 @@ user_intr_disable(struct avpg_hw *hw)
 	avp_sock_close(&user->irq_fd);
 }
 
+/* Have vectors from AVP_VECTOR_RX on signal @fds. */
+static int
+user_set_rx_vectors(struct avpg_user *user, uint32_t nb, const int *fds)
+{
+	int ret;
+
+	pthread_mutex_lock(&user->client_lock);
+	ret = vuser_client_set_irqs(user->client, IRQ_MSIX, AVP_VECTOR_RX, nb, fds);
+	pthread_mutex_unlock(&user->client_lock);
+	return ret;
+}
+
+static void
+user_rx_intr_off(struct avpg_hw *hw)
+{
+	struct avpg_user *user = user_of(hw);
+	const int none[AVP_MAX_QUEUES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+	int nb = rte_intr_nb_efd_get(user->rx_handle);
+
+	if (nb > 0)
+		user_set_rx_vectors(user, (uint32_t)nb, none);
+	for (int i = 0; i < nb; i++) {
+		int fd = rte_intr_efds_index_get(user->rx_handle, i);
+
+		avp_sock_close(&fd);
+	}
+	rte_intr_nb_efd_set(user->rx_handle, 0);
+}
+
+static int
+user_rx_intr_on(struct avpg_hw *hw, uint32_t nb)
+{
+	struct avpg_user *user = user_of(hw);
+	int fds[AVP_MAX_QUEUES];
+	int ret = 0;
+
+	for (uint32_t i = 0; i < nb; i++) {
+		fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (fds[i] < 0) {
+			ret = -errno;
+			goto err_off;
+		}
+		rte_intr_efds_index_set(user->rx_handle, (int)i, fds[i]);
+		rte_intr_nb_efd_set(user->rx_handle, (int)i + 1);
+	}
+	rte_intr_max_intr_set(user->rx_handle, (int)nb + AVP_VECTOR_RX);
+	ret = user_set_rx_vectors(user, nb, fds);
+	if (ret == 0)
+		return 0;
+
+err_off:
+	user_rx_intr_off(hw);
+	return ret;
+}
+
 static void
 unmap(const void *mem, size_t size)
 {
@@ -280,6 +336,7 @@ user_destroy(struct avpg_hw *hw)
 
 	atomic_store(&user->port, NULL);
 	watch_stop(&user->sock_watch, user);
+	rte_intr_instance_free(user->rx_handle);
 	vuser_client_destroy(user->client);
 	if (hw->map == NULL)
 		unmap(hw->mem, hw->mem_size);
@@ -296,6 +353,8 @@ static const struct avpg_hw_ops user_ops = {
 		.write32 = user_write32,
 		.intr_enable = user_intr_enable,
 		.intr_disable = user_intr_disable,
+		.rx_intr_on = user_rx_intr_on,
+		.rx_intr_off = user_rx_intr_off,
 		.destroy = user_destroy,
 };
 
@@ -421,6 +480,14 @@ user_create(struct avpg_user **out, const struct user_args *args, struct avp_err
 	user->hw.recycle = args->recycle != 0;
 	user->hw.recycle_hold = args->recycle_hold;
 	user->irq_fd = -1;
+	/* what ethdev reads the eventfds of rx queues from; nobody watches it by itself */
+	user->rx_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (user->rx_handle == NULL ||
+			rte_intr_type_set(user->rx_handle, RTE_INTR_HANDLE_VDEV) != 0 ||
+			rte_intr_efd_counter_size_set(user->rx_handle, sizeof(uint64_t)) != 0) {
+		ret = avp_err_set(err, ENOMEM, "no memory");
+		goto err_free;
+	}
 	pthread_mutex_init(&user->client_lock, NULL);
 	ret = user_connect(user, args->socket, err);
 	if (ret != 0) {
@@ -429,6 +496,11 @@ user_create(struct avpg_user **out, const struct user_args *args, struct avp_err
 	}
 	*out = user;
 	return 0;
+
+err_free:
+	rte_intr_instance_free(user->rx_handle);
+	free(user);
+	return ret;
 }
 
 /*
@@ -514,6 +586,7 @@ ethdev_create(struct rte_vdev_device *vdev, struct avpg_user *user, struct avp_e
 
 	if (dev == NULL)
 		return avp_err_set(err, ENOMEM, "no memory for a port, or its name is taken");
+	dev->intr_handle = user->rx_handle;
 	ret = avpg_ethdev_init(dev, &user->hw, err);
 	if (ret != 0)
 		goto err_release;

@@ -154,6 +154,12 @@ arg_link_events(const struct arg_ctx *ctx, const char *value)
 }
 
 static int
+arg_rx_interrupts(const struct arg_ctx *ctx, const char *value)
+{
+	return arg_bool(ctx, value, &ctx->args->rx_interrupts);
+}
+
+static int
 arg_mode(const struct arg_ctx *ctx, const char *value)
 {
 	uint32_t mode = 0;
@@ -217,6 +223,7 @@ static const struct arg {
 		{"vlan_offload", arg_vlan_offload},
 		{"recycle", arg_recycle},
 		{"link_events", arg_link_events},
+		{"rx_interrupts", arg_rx_interrupts},
 		{"domain", arg_domain},
 		{"domain_size", arg_domain_size},
 		{"mode", arg_mode},
@@ -284,6 +291,7 @@ avph_args_parse(struct avph_args *args, const char *name, const char *params, st
 			.mru = AVPH_DEFAULT_MRU,
 			.recycle = true,
 			.link_events = true,
+			.rx_interrupts = true,
 			.default_socket = true,
 			.perm = {.mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1},
 	};

@@ -42,6 +42,7 @@ struct avph_args {
 	bool vlan_offload;
 	bool recycle;
 	bool link_events;
+	bool rx_interrupts;
 	bool default_socket; /* no socket= was given */
 	struct rte_ether_addr mac;
 	struct avp_sock_perm perm;

@@ -243,6 +243,7 @@ avph_tx_queue_setup(struct rte_eth_dev *dev, uint16_t id, uint16_t nb_desc, unsi
 		return -ENOMEM;
 	avp_gate_init(&queue->gate);
 	queue->mem = port->mem;
+	queue->intr = &port->intr;
 	queue->fixed_pool = port->pool->mp;
 	queue->queue_id = id;
 	args = (struct queue_args){port, .tx = queue, .id = id};

@@ -46,6 +46,12 @@ lane_format(struct avp_fifo_end *end, struct avp_fifo *fifo, uint32_t len)
 	avp_fifo_end_init(end, fifo, len);
 }
 
+static _Atomic uint32_t *
+lane_arm(const struct avph_port *port, uint32_t i)
+{
+	return RTE_PTR_ADD(port->mem->base, port->layout.arm_off + (uint64_t)i * AVPD_ARM_STRIDE);
+}
+
 /* Make all data FIFOs and lanes anew; the guest has no buffers. */
 static void
 port_format(struct avph_port *port)
@@ -63,6 +69,7 @@ port_format(struct avph_port *port)
 		rx->owner = avph_owner(layout->slot, i, AVPH_GIVEN_ALLOC);
 		lane_format(&tx->rx, lane_fifo(port, layout->rx_fifo_off, i), layout->ring_len);
 		lane_format(&tx->free, lane_fifo(port, layout->free_fifo_off, i), layout->ring_len);
+		atomic_store(lane_arm(port, i), 0);
 		tx->nb_held = 0;
 		tx->nb_ptr = 0;
 		tx->seen_nb = 0;
@@ -102,6 +109,17 @@ static bool
 port_chains(const struct avph_port *port)
 {
 	return port->args.mru > AVPD_BUF_DATA_SIZE;
+}
+
+/* Look at the armed words if the guest writes them. The gates are shut. */
+static void
+port_set_interrupts(struct avph_port *port)
+{
+	const bool on = (port->guest.features & AVP_FEATURE_RX_INTR) != 0;
+
+	for (uint32_t i = 0; i < port->layout.nb_queues; i++)
+		port->tx_lanes[i].arm = on ? lane_arm(port, i) : NULL;
+	avph_intr_set(&port->intr, on);
 }
 
 static void
@@ -212,6 +230,7 @@ avph_port_update(struct avph_port *port)
 {
 	avph_port_shut(port);
 	port_set_limits(port);
+	port_set_interrupts(port);
 	port_deal_rx_lanes(port);
 	port_deal_tx_lanes(port);
 	if (avph_port_link(port))
@@ -281,6 +300,18 @@ chan_send_done(struct avph_port *port, uint32_t epoch)
 
 	if (ret < 0)
 		AVPH_LOG(ERR, "%s: answer to the device: %s", port->name, strerror(-ret));
+}
+
+/* Have the device signal the guest. */
+static void
+raise_vectors(struct avph_intr *intr, uint32_t vectors)
+{
+	struct avph_port *port = RTE_PTR_SUB(intr, offsetof(struct avph_port, intr));
+	const struct avpd_msg msg = {.type = AVPD_MSG_RX, .vectors = vectors};
+
+	/* when the channel is full: at the next tick */
+	if (port->chan.fd >= 0 && chan_send(port, &msg) == -EAGAIN)
+		atomic_fetch_or(&intr->vectors, vectors);
 }
 
 void
@@ -560,18 +591,26 @@ avph_port_open(struct avph_port *port, struct avp_err *err)
 	port->features = (port->args.vlan_offload ? AVP_FEATURE_VLAN : 0) |
 			(port->args.recycle ? AVP_FEATURE_RECYCLE : 0);
 	port->features |= port->args.link_events ? AVP_FEATURE_LINK_EVENTS : 0;
+	port->features |= port->args.rx_interrupts ? AVP_FEATURE_RX_INTR : 0;
 	port->chan.fd = -1;
+	ret = avph_intr_init(&port->intr, port->process->loop, raise_vectors);
+	if (ret < 0) {
+		avp_err_set(err, -ret, "%s: eventfd: %s", port->name, strerror(-ret));
+		goto err_pool;
+	}
 	migration_init(&port->migration);
 	port_format(port);
 	ret = port_open_device(port, err);
 	if (ret < 0)
-		goto err_pool;
+		goto err_intr;
 	port->mem->ports[port->layout.slot] = port;
 	port_update_neighbours(port);
 	return 0;
 
-err_pool:
+err_intr:
 	migration_fini(&port->migration);
+	avph_intr_fini(&port->intr);
+err_pool:
 	avph_pool_destroy(port->pool);
 err_remove:
 	avpd_mem_remove_port(port->mem->mem, &port->layout);
@@ -594,5 +633,6 @@ avph_port_close(struct avph_port *port)
 	port->mem->ports[port->layout.slot] = NULL;
 	port_update_neighbours(port);
 	migration_fini(&port->migration);
+	avph_intr_fini(&port->intr);
 	avph_process_leave_pool(port->process, port->pool);
 }

@@ -35,6 +35,7 @@
 #include "avph_api.h"
 #include "avph_args.h"
 #include "avph_buf.h"
+#include "avph_intr.h"
 #include "avph_mem.h"
 #include "avph_process.h"
 #include "avph_stats.h"
@@ -66,16 +67,17 @@ struct avph_returns {
 struct avph_tx_lane {
 	struct avp_fifo_end rx;
 	struct avp_fifo_end free;
-	uint32_t room;     /* in rx, for this burst */
-	uint32_t nb_put;   /* entries of this burst, not yet published */
-	uint32_t nb_held;  /* packets that the guest has not returned, as far as we looked; with
-			    * "recycle" buffers */
-	uint32_t max_held; /* beyond this nothing is given: all must fit the free FIFO */
-	uint32_t reap_at;  /* look at the free FIFO when nb_held reaches this */
-	uint32_t nb_ptr;   /* mbufs of others among what it has: packets passed by pointer */
-	uint32_t max_ptr;  /* beyond this packets are copied, so that a guest that returns nothing
-			    * cannot drain the pools of its neighbours */
-	uint32_t seen_nb;  /* of back.nb, and so on: left nb_held already */
+	_Atomic uint32_t *arm; /* guest-written; NULL: it does not use rx interrupts */
+	uint32_t room;         /* in rx, for this burst */
+	uint32_t nb_put;       /* entries of this burst, not yet published */
+	uint32_t nb_held;      /* packets that the guest has not returned, as far as we looked; with
+				* "recycle" buffers */
+	uint32_t max_held;     /* beyond this nothing is given: all must fit the free FIFO */
+	uint32_t reap_at;      /* look at the free FIFO when nb_held reaches this */
+	uint32_t nb_ptr;       /* mbufs of others among what it has: packets passed by pointer */
+	uint32_t max_ptr; /* beyond this packets are copied, so that a guest that returns nothing
+			   * cannot drain the pools of its neighbours */
+	uint32_t seen_nb; /* of back.nb, and so on: left nb_held already */
 	uint32_t seen_nb_ptr;
 	uint16_t owner;      /* entry of the heads of those packets */
 	rte_spinlock_t lock; /* taken only when several queues share the lane */
@@ -101,6 +103,7 @@ struct avph_rx_queue {
 struct avph_tx_queue {
 	struct avp_gate gate;
 	struct avph_mem *mem __rte_cache_aligned;
+	struct avph_intr *intr;
 	struct rte_mempool *fixed_pool;
 	struct avph_tx_lane *lanes[AVP_MAX_QUEUES];
 	uint16_t nb_lanes;
@@ -145,6 +148,7 @@ struct avph_port {
 	_Atomic uint64_t nb_resets;     /* times that the FIFOs were made anew */
 	_Atomic uint64_t nb_taken_back; /* buffers that the guest had then */
 	struct avph_migration migration;
+	struct avph_intr intr;
 	struct avph_rx_queue *rx_queues[AVPH_MAX_APP_QUEUES];
 	struct avph_tx_queue *tx_queues[AVPH_MAX_APP_QUEUES];
 	struct avph_rx_lane rx_lanes[AVP_MAX_QUEUES];

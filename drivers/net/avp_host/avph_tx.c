@@ -552,10 +552,13 @@ tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 }
 
 static inline void
-tx_lane_end(struct avph_tx_lane *lane)
+tx_lane_end(const struct avph_tx_queue *queue, struct avph_tx_lane *lane)
 {
-	if (lane->nb_put > 0)
-		avp_fifo_put_done(&lane->rx, lane->nb_put);
+	if (lane->nb_put == 0)
+		return;
+	avp_fifo_put_done(&lane->rx, lane->nb_put);
+	if (unlikely(lane->arm != NULL))
+		avph_intr_published(queue->intr, lane->arm);
 }
 
 /* Fetch what a packet will need: in a domain it goes by pointer, elsewhere it is copied. */
@@ -595,7 +598,7 @@ tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, 
 			break;
 	}
 	for (uint16_t n = 0; n < nb_lanes; n++)
-		tx_lane_end(queue->lanes[n]);
+		tx_lane_end(queue, queue->lanes[n]);
 	tx_stash_empty(queue, &stash);
 	tx_count(queue, AVPH_TX_PACKETS, sum.packets);
 	tx_count(queue, AVPH_TX_BYTES, sum.bytes);
