@@ -80,9 +80,15 @@ random_guest_add(struct random_end *guest, struct random *rnd, const char *socke
 {
 	struct rte_eth_dev_info info;
 	char args[256];
-	int ret;
+	int nb, ret;
 
-	snprintf(args, sizeof(args), "%s,socket=%s", guest->name, socket);
+	nb = snprintf(args, sizeof(args), "%s,socket=%s", guest->name, socket);
+	if (random_once_in(rnd, 4))
+		snprintf(args + nb, sizeof(args) - (size_t)nb, ",recycle=0");
+	else if (random_once_in(rnd, 2))
+		snprintf(args + nb, sizeof(args) - (size_t)nb, ",recycle_hold=%u",
+				1 + random_below(rnd, 64));
+	random_trace("  %s", args);
 	if (random_once_in(rnd, 2))
 		ret = rte_dev_probe(args);
 	else

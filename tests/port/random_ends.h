@@ -10,7 +10,8 @@
 
 #include "random.h"
 
-#define RANDOM_NB_MBUFS 8191u
+/* More than all FIFOs of a port have entries. */
+#define RANDOM_NB_MBUFS 16383u
 
 /** Make the application's mempool, once. */
 void random_end_init(struct random_end *end, enum random_side side);

@@ -55,7 +55,8 @@ static _Atomic uint64_t received[NB_SIDES];
 /* even ones, but for the time that an operation takes */
 static _Atomic uint32_t era = 2;
 static _Atomic uint32_t first_era = 2; /* that must be known; those before are forgotten */
-static _Atomic uint32_t loss_era;      /* the last operation that emptied FIFOs began in it */
+static _Atomic uint32_t generation;
+static _Atomic uint32_t loss_era; /* the last operation that emptied FIFOs began in it */
 
 static uint16_t
 tci_of(uint32_t flow, uint32_t number)
@@ -125,13 +126,12 @@ chain(struct random *rnd, struct rte_mempool *pool, const uint8_t *data, uint32_
 	return head;
 }
 
-struct rte_mbuf *
-random_flow_make(struct random *rnd, const struct random_end *from, struct rte_mempool *pool,
-		const struct random_packet *packet)
+static struct mark
+mark_of(struct random *rnd, const struct random_end *from, const struct random_packet *packet)
 {
-	static _Thread_local uint8_t bytes[RANDOM_MAX_PKT];
 	struct flow *f = &flows[from->side][packet->flow];
-	struct mark mark = {
+
+	return (struct mark){
 			.magic = MAGIC,
 			.from = from->side,
 			.flow = (uint8_t)packet->flow,
@@ -141,15 +141,48 @@ random_flow_make(struct random *rnd, const struct random_end *from, struct rte_m
 			.tagged = packet->size + VLAN_SIZE <= from->max_pkt &&
 					random_once_in(rnd, 16),
 	};
+}
+
+static void
+mark_tag(struct rte_mbuf *mbuf, const struct mark *mark)
+{
+	if (mark->tagged) {
+		mbuf->ol_flags |= RTE_MBUF_F_TX_VLAN;
+		mbuf->vlan_tci = tci_of(mark->flow, mark->number);
+	}
+}
+
+struct rte_mbuf *
+random_flow_make(struct random *rnd, const struct random_end *from, struct rte_mempool *pool,
+		const struct random_packet *packet)
+{
+	static _Thread_local uint8_t bytes[RANDOM_MAX_PKT];
+	const struct mark mark = mark_of(rnd, from, packet);
 	struct rte_mbuf *mbuf;
 
 	fill(bytes, &mark, &from->dst);
 	mbuf = chain(rnd, pool, bytes, mark.size);
-	if (mbuf != NULL && mark.tagged) {
-		mbuf->ol_flags |= RTE_MBUF_F_TX_VLAN;
-		mbuf->vlan_tci = tci_of(mark.flow, mark.number);
-	}
+	if (mbuf != NULL)
+		mark_tag(mbuf, &mark);
 	return mbuf;
+}
+
+void
+random_flow_remake(struct random *rnd, const struct random_end *from,
+		const struct random_packet *packet, struct rte_mbuf *mbuf)
+{
+	static _Thread_local uint8_t bytes[RANDOM_MAX_PKT];
+	const struct mark mark = mark_of(rnd, from, packet);
+	uint32_t done = 0;
+
+	fill(bytes, &mark, &from->dst);
+	for (struct rte_mbuf *seg = mbuf; seg != NULL; seg = seg->next) {
+		memcpy(rte_pktmbuf_mtod(seg, void *), bytes + done, seg->data_len);
+		done += seg->data_len;
+		seg->ol_flags &= RTE_MBUF_F_EXTERNAL;
+		seg->vlan_tci = 0;
+	}
+	mark_tag(mbuf, &mark);
 }
 
 uint32_t
@@ -278,6 +311,8 @@ random_flow_check(const struct random_end *to, uint16_t queue, struct rte_mbuf *
 	struct mark mark;
 	uint32_t tci, size;
 
+	if (to->side == SIDE_GUEST && random_flow_generation() % 2 != 0)
+		return;
 	if (rte_mbuf_check(mbuf, 1, &reason) != 0)
 		random_die("%s: queue %u: mbuf: %s", to->name, queue, reason);
 	if (mbuf->port != to->port_id)
@@ -309,9 +344,16 @@ random_flow_era(void)
 		random_die("more than %u eras without a look at what is owed", RANDOM_NB_ERAS);
 }
 
+uint32_t
+random_flow_generation(void)
+{
+	return atomic_load(&generation);
+}
+
 void
 random_flow_loss_begin(void)
 {
+	atomic_fetch_add(&generation, 1);
 	for (int side = 0; side < NB_SIDES; side++)
 		for (uint32_t i = 0; i < RANDOM_NB_FLOWS; i++)
 			atomic_store(&flows[side][i].loss_until, UINT64_MAX);
@@ -324,6 +366,7 @@ random_flow_loss_end(void)
 		for (uint32_t i = 0; i < RANDOM_NB_FLOWS; i++)
 			atomic_store(&flows[side][i].loss_until, atomic_load(&flows[side][i].sent));
 	atomic_store(&loss_era, atomic_load(&era));
+	atomic_fetch_add(&generation, 1);
 }
 
 /* What the flow still owes in one era. */

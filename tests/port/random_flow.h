@@ -39,10 +39,19 @@ uint32_t random_flow_begin(enum random_side from, uint32_t flow);
 /** NULL: the mempool is empty. */
 struct rte_mbuf *random_flow_make(struct random *rnd, const struct random_end *from,
 		struct rte_mempool *pool, const struct random_packet *packet);
+/** The same, in mbufs that are there: @packet's size is that of @mbuf. */
+void random_flow_remake(struct random *rnd, const struct random_end *from,
+		const struct random_packet *packet, struct rte_mbuf *mbuf);
 /** The first @nb of those made have been taken. */
 void random_flow_sent(enum random_side from, uint32_t flow, uint32_t nb);
-/** Check a packet that @to has received on @queue, all of it. Dies when it is wrong. */
+/** Check a packet that @to has received on @queue, all of it. Dies when it is wrong. While an
+ * operation that empties FIFOs is under way a guest's packets may change under its eyes: then it is
+ * as if it had not come. */
 void random_flow_check(const struct random_end *to, uint16_t queue, struct rte_mbuf *mbuf);
+
+/** Counts operations that empty FIFOs: what was received by pointer before the last one may change
+ * from now on. Odd: one is under way. */
+uint32_t random_flow_generation(void);
 
 /** A new era. */
 void random_flow_era(void);

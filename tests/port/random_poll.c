@@ -22,13 +22,21 @@
 #define MAX_KEPT 48u
 #define RING_SIZE 64u
 
+/* An mbuf that is not freed yet. */
+struct kept {
+	struct rte_mbuf *mbuf;
+	uint32_t sum;        /* of its bytes, which do not change */
+	uint32_t generation; /* unless this does, and */
+	bool fickle;         /* they are in memory of the device */
+};
+
 struct poller {
 	pthread_t thread;
 	unsigned int number;
 	struct random rnd;
 	_Atomic uint64_t rounds;
 	_Atomic uint32_t nb_kept;
-	struct rte_mbuf *kept[MAX_KEPT];
+	struct kept kept[MAX_KEPT];
 	struct rte_ring *inbox; /* from the other one */
 };
 
@@ -43,21 +51,52 @@ static atomic_uint swapped;
  * Mbufs kept
  */
 
-/* Free one of those kept, any of them. */
-static void
-kept_free_one(struct poller *poller)
+static uint32_t
+sum_of(const struct rte_mbuf *mbuf)
+{
+	uint32_t sum = mbuf->pkt_len;
+
+	for (; mbuf != NULL; mbuf = mbuf->next) {
+		const uint8_t *data = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+
+		for (uint32_t i = 0; i < mbuf->data_len; i++)
+			sum = (sum << 5 | sum >> 27) ^ data[i];
+	}
+	return sum;
+}
+
+/* Take one of those kept, any of them, and look whether it is as it was. @steady: it still is the
+ * application's, to be written to. */
+static struct rte_mbuf *
+kept_take(struct poller *poller, bool *steady)
 {
 	const uint32_t nb = atomic_load(&poller->nb_kept);
 	const uint32_t i = random_below(&poller->rnd, nb);
+	const struct kept kept = poller->kept[i];
+	/* in any case: its memory must be there */
+	const uint32_t sum = sum_of(kept.mbuf);
 
-	rte_pktmbuf_free(poller->kept[i]);
+	*steady = !kept.fickle ||
+			(kept.generation % 2 == 0 && kept.generation == random_flow_generation());
+	if (*steady && sum != kept.sum)
+		random_die("an mbuf of port %u, %u bytes, that was kept has changed",
+				kept.mbuf->port, kept.mbuf->pkt_len);
 	poller->kept[i] = poller->kept[nb - 1];
 	atomic_store(&poller->nb_kept, nb - 1);
+	return kept.mbuf;
+}
+
+static void
+kept_free_one(struct poller *poller)
+{
+	bool steady;
+
+	rte_pktmbuf_free(kept_take(poller, &steady));
 }
 
 /* Done with an mbuf: free it now, later, or have the other one free it. */
 static void
-dispose(struct poller *poller, struct rte_mbuf *mbuf)
+dispose(struct poller *poller, struct rte_mbuf *mbuf, uint32_t generation, bool fickle)
 {
 	const uint32_t nb = atomic_load(&poller->nb_kept);
 	const uint32_t what = random_below(&poller->rnd, 8);
@@ -65,10 +104,10 @@ dispose(struct poller *poller, struct rte_mbuf *mbuf)
 
 	if (atomic_load(&flush)) {
 		rte_pktmbuf_free(mbuf);
-	} else if (what == 0 && nb < MAX_KEPT) {
-		poller->kept[nb] = mbuf;
+	} else if (what < 2 && nb < MAX_KEPT) {
+		poller->kept[nb] = (struct kept){mbuf, sum_of(mbuf), generation, fickle};
 		atomic_store(&poller->nb_kept, nb + 1);
-	} else if (what != 1 || rte_ring_enqueue(to, mbuf) != 0) {
+	} else if (what != 2 || rte_ring_enqueue(to, mbuf) != 0) {
 		rte_pktmbuf_free(mbuf);
 	}
 }
@@ -108,15 +147,60 @@ random_size(struct random *rnd, uint32_t max)
 	}
 }
 
+/* May its bytes be changed, or does somebody else have them, too? */
+static bool
+is_sole(const struct rte_mbuf *mbuf)
+{
+	for (; mbuf != NULL; mbuf = mbuf->next)
+		if (rte_mbuf_refcnt_read(mbuf) != 1 || RTE_MBUF_CLONED(mbuf) ||
+				(RTE_MBUF_HAS_EXTBUF(mbuf) &&
+						rte_mbuf_ext_refcnt_read(mbuf->shinfo) != 1))
+			return false;
+	return true;
+}
+
+/* A packet in mbufs that have been received, at this end or the other, with more or less in front
+ * than they had; or NULL. */
+static struct rte_mbuf *
+remake(struct poller *poller, const struct random_end *from, struct random_packet *packet)
+{
+	const uint32_t front = random_below(&poller->rnd, 64);
+	bool steady;
+	struct rte_mbuf *mbuf = kept_take(poller, &steady);
+
+	if (!steady || !is_sole(mbuf)) {
+		rte_pktmbuf_free(mbuf);
+		return NULL;
+	}
+	if (random_once_in(&poller->rnd, 2))
+		rte_pktmbuf_prepend(mbuf, (uint16_t)front);
+	else if (mbuf->data_len > front)
+		rte_pktmbuf_adj(mbuf, (uint16_t)front);
+	/* the host looks for what makes a flow in the first segment */
+	if (mbuf->data_len < RANDOM_MIN_PKT || mbuf->pkt_len > from->max_pkt) {
+		rte_pktmbuf_free(mbuf);
+		return NULL;
+	}
+	packet->size = mbuf->pkt_len;
+	random_flow_remake(&poller->rnd, from, packet, mbuf);
+	return mbuf;
+}
+
 /* A packet, as it is or as a clone of one that is kept. */
 static struct rte_mbuf *
-make(struct poller *poller, const struct random_end *from, const struct random_packet *packet)
+make(struct poller *poller, const struct random_end *from, struct random_packet *packet)
 {
 	const bool own = from->own_pool != NULL && random_once_in(&poller->rnd, 3);
-	struct rte_mbuf *mbuf = random_flow_make(
-			&poller->rnd, from, own ? from->own_pool : from->pool, packet);
+	struct rte_mbuf *mbuf = NULL;
 	struct rte_mbuf *clone;
 
+	if (atomic_load(&poller->nb_kept) > 0 && random_once_in(&poller->rnd, 3))
+		mbuf = remake(poller, from, packet);
+	if (mbuf == NULL) {
+		packet->size = random_size(&poller->rnd, from->max_pkt);
+		mbuf = random_flow_make(
+				&poller->rnd, from, own ? from->own_pool : from->pool, packet);
+	}
 	if (mbuf == NULL || !random_once_in(&poller->rnd, 16))
 		return mbuf;
 	clone = rte_pktmbuf_clone(mbuf, from->pool);
@@ -124,7 +208,8 @@ make(struct poller *poller, const struct random_end *from, const struct random_p
 		return mbuf;
 	clone->ol_flags |= mbuf->ol_flags & RTE_MBUF_F_TX_VLAN;
 	clone->vlan_tci = mbuf->vlan_tci;
-	dispose(poller, mbuf);
+	/* what it lies in may be a buffer that was received */
+	dispose(poller, mbuf, random_flow_generation(), true);
 	return clone;
 }
 
@@ -141,7 +226,6 @@ send_some(struct poller *poller, const struct random_end *from, uint16_t queue)
 	packet.flow = queue + from->nb_txq * random_below(&poller->rnd, nb_flows);
 	packet.era = random_flow_begin(from->side, packet.flow);
 	for (packet.index = 0; packet.index < want; packet.index++) {
-		packet.size = random_size(&poller->rnd, from->max_pkt);
 		pkts[packet.index] = make(poller, from, &packet);
 		if (pkts[packet.index] == NULL)
 			break;
@@ -159,6 +243,7 @@ static uint32_t
 receive(struct poller *poller, const struct random_end *to, uint16_t queue)
 {
 	const uint16_t want = (uint16_t)(1 + random_below(&poller->rnd, MAX_BURST));
+	const uint32_t generation = random_flow_generation();
 	struct rte_mbuf *pkts[MAX_BURST];
 	const uint16_t nb = rte_eth_rx_burst(to->port_id, queue, pkts, want);
 
@@ -168,7 +253,7 @@ receive(struct poller *poller, const struct random_end *to, uint16_t queue)
 	for (uint16_t i = 0; i < nb; i++)
 		random_flow_check(to, queue, pkts[i]);
 	for (uint16_t i = 0; i < nb; i++)
-		dispose(poller, pkts[i]);
+		dispose(poller, pkts[i], generation, to->side == SIDE_GUEST);
 	return nb;
 }
 
