@@ -75,9 +75,11 @@ setup_with(void **state, uint32_t negotiate_ms)
 		return -1;
 	bench->f.negotiate_ms = negotiate_ms;
 	vuser_fixture_start(&bench->f);
+	const int open_before = vuser_fixture_count_fds();
 	/* what a first client makes the C library and the server keep is no leak */
 	good_client_is_served(&bench->f);
-	vuser_fixture_wait(&bench->f.disconnects, 1);
+	if (!vuser_fixture_wait(&bench->f.disconnects, 1) || !vuser_fixture_wait_fds(open_before))
+		return -1;
 	bench->memory_before = memory_in_use();
 	*state = bench;
 	return 0;
