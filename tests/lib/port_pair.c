@@ -160,7 +160,7 @@ void
 pair_host_add(struct pair *pair, const struct pair_end_conf *conf)
 {
 	pair_name(pair);
-	end_add(&pair->host, pair, conf, NULL);
+	end_add(&pair->host, pair, conf, getenv("PAIR_HOST_ARGS"));
 }
 
 void

@@ -57,8 +57,8 @@ int pair_eal_init(int argc, char **argv, const char *file_prefix);
 /** A folder for sockets, made on first use; removed at exit. */
 const char *pair_folder(void);
 
-/** Make, configure and start an end. PAIR_GUEST_ARGS of the environment is added to every guest's
- * devargs: ",recycle=0" runs a whole test without. */
+/** Make, configure and start an end. PAIR_HOST_ARGS and PAIR_GUEST_ARGS of the environment are
+ * added to every host's and guest's devargs: ",recycle=0" runs a whole test without. */
 void pair_host_add(struct pair *pair, const struct pair_end_conf *conf);
 void pair_guest_add(struct pair *pair, const struct pair_end_conf *conf);
 /** Both, host first. */
