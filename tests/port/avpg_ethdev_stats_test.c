@@ -11,10 +11,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "avpg_map.h"
 #include "avpg_port_fixture.h"
 
 #define MAX_COUNTERS 256
@@ -493,6 +495,81 @@ every_request_and_refusal_is_counted(void **state)
 	expect(f, attach, "ctrl_requests attaches");
 }
 
+/*
+ * Without a copy, from a device that offers "recycle"
+ */
+
+#define HOLD 4u
+
+static struct rte_mbuf *held[HOLD + 1];
+
+static uint16_t
+receive(struct avpg_fixture *f, uint32_t n, struct rte_mbuf **pkts)
+{
+	fixture_host_send(f, 0, n, 100, 2048);
+	return rte_eth_rx_burst(f->port_id, 0, pkts, 1);
+}
+
+static void
+receive_and_free(struct avpg_fixture *f)
+{
+	assert_int_equal(receive(f, 0, held), 1);
+	rte_pktmbuf_free(held[0]);
+}
+
+static void
+receive_and_send(struct avpg_fixture *f)
+{
+	assert_int_equal(receive(f, 1, held), 1);
+	send_mbuf(f, held[0], 1);
+}
+
+static void
+hold_too_many(struct avpg_fixture *f)
+{
+	for (uint32_t i = 0; i < RTE_DIM(held); i++)
+		assert_int_equal(receive(f, 10 + i, &held[i]), 1);
+}
+
+/* The host sends a buffer again that the application still has. */
+static void
+receive_what_is_held(struct avpg_fixture *f)
+{
+	struct rte_mbuf *m;
+
+	assert_int_equal(receive(f, 2, held), 1);
+	assert_int_equal(receive(f, 2, &m), 0);
+	rte_pktmbuf_free(held[0]);
+}
+
+static void
+every_packet_by_pointer_is_counted(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_map *map = avpg_map_create(f->fake->mem, f->fake->mem_size);
+
+	assert_non_null(map);
+	avpg_map_get(map); /* so that it never ends what is the device's */
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	f->fake->info->features = AVP_FEATURE_RECYCLE;
+	f->fake->info->buf_stride = f->fake->buf_stride;
+	f->fake->hw.map = map;
+	f->fake->hw.recycle = true;
+	f->fake->hw.recycle_hold = HOLD;
+	fixture_probe(f);
+	fixture_start(f, 1, 1);
+	expect(f, receive_and_free, "rx_q0_by_pointer");
+	expect(f, receive_and_send, "rx_q0_by_pointer tx_q0_by_pointer");
+	expect(f, receive_what_is_held, "rx_q0_by_pointer rx_q0_drop_in_use");
+	expect(f, hold_too_many, "rx_q0_by_pointer rx_q0_copied_held");
+	rte_pktmbuf_free_bulk(held, RTE_DIM(held));
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
+	f->port = NULL;
+	free(map);
+}
+
 /* After the others: have they moved all there are? */
 static void
 no_counter_is_left_that_nothing_moves(void **state __rte_unused)
@@ -600,6 +677,7 @@ main(void)
 			TEST(every_received_packet_is_in_one_counter),
 			TEST(every_packet_not_sent_is_in_one_counter),
 			TEST(every_request_and_refusal_is_counted),
+			TEST(every_packet_by_pointer_is_counted),
 			TEST(no_counter_is_left_that_nothing_moves),
 			TEST(errors_are_the_sums_of_the_drops),
 			TEST(queues_have_counters_of_their_own),

@@ -386,7 +386,7 @@ strip_set(struct avpg_port *port)
 	uint32_t features = port->features;
 	int ret;
 
-	if (!port->configured || features_wanted(port) == features) {
+	if (!port->configured || ((features_wanted(port) ^ features) & AVP_FEATURE_VLAN) == 0) {
 		avpg_queues_set_strip(port);
 		return 0;
 	}
