@@ -344,6 +344,52 @@ who_does_not_want_rx_interrupts_polls_as_ever(void **state)
 	a_packet_each_way(p);
 }
 
+/*
+ * Recovery
+ */
+
+static void
+a_detach_and_attach_are_a_recovery(void **state)
+{
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_conf, &guest_conf);
+	count_events(&p->guest, false, RTE_ETH_EVENT_ERR_RECOVERING);
+	count_events(&p->guest, false, RTE_ETH_EVENT_RECOVERY_SUCCESS);
+	for (unsigned int i = 1; i <= 3; i++) {
+		assert_int_equal(rte_avp_host_detach(p->host.port_id, LIMIT_MS), 0);
+		wait_count(&events[0][RTE_ETH_EVENT_ERR_RECOVERING], i);
+		assert_int_equal(atomic_load(&events[0][RTE_ETH_EVENT_RECOVERY_SUCCESS]), i - 1);
+		assert_int_equal(rte_avp_host_attach(p->host.port_id, LIMIT_MS), 0);
+		wait_count(&events[0][RTE_ETH_EVENT_RECOVERY_SUCCESS], i);
+		pair_end_wait_link(&p->guest, true);
+		pair_end_wait_link(&p->host, true);
+		a_packet_each_way(p);
+	}
+}
+
+static void
+a_port_can_be_reset_and_configured_anew(void **state)
+{
+	struct rte_eth_conf conf = {0};
+	struct pair *p = *state;
+
+	pair_create(p, 0, &host_conf, &guest_conf);
+	for (int i = 0; i < 3; i++) {
+		a_packet_each_way(p);
+		assert_int_equal(rte_eth_dev_reset(p->guest.port_id), 0);
+		pair_end_wait_link(&p->host, false);
+		assert_int_equal(rte_eth_dev_configure(p->guest.port_id, 1, 1, &conf), 0);
+		assert_int_equal(rte_eth_rx_queue_setup(
+						 p->guest.port_id, 0, 0, 0, NULL, p->guest.pool),
+				0);
+		assert_int_equal(rte_eth_tx_queue_setup(p->guest.port_id, 0, 0, 0, NULL), 0);
+		pair_end_start(&p->guest);
+		pair_end_wait_link(&p->host, true);
+	}
+	a_packet_each_way(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -358,6 +404,8 @@ main(int argc, char **argv)
 			TEST(who_sleeps_is_woken_by_an_attach_and_after_it),
 			TEST(without_rx_interrupts_nobody_can_sleep),
 			TEST(who_does_not_want_rx_interrupts_polls_as_ever),
+			TEST(a_detach_and_attach_are_a_recovery),
+			TEST(a_port_can_be_reset_and_configured_anew),
 	};
 
 	cmocka_set_test_filter(getenv("TEST_FILTER")); /* NULL: all */

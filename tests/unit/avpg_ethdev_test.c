@@ -405,6 +405,119 @@ a_bad_device_is_refused_and_left_alone(void **state __rte_unused)
 	avpg_fake_destroy(fake);
 }
 
+/* The last events, as hexadecimal digits, the last one in the lowest. */
+static _Atomic uint64_t event_trace;
+static atomic_uint nb_events;
+
+static int
+on_event(uint16_t port_id __rte_unused, enum rte_eth_event_type type, void *arg __rte_unused,
+		void *ret __rte_unused)
+{
+	static const uint8_t digit[RTE_ETH_EVENT_MAX] = {
+			[RTE_ETH_EVENT_ERR_RECOVERING] = 1,
+			[RTE_ETH_EVENT_RECOVERY_SUCCESS] = 2,
+			[RTE_ETH_EVENT_RECOVERY_FAILED] = 3,
+			[RTE_ETH_EVENT_INTR_RESET] = 4,
+			[RTE_ETH_EVENT_INTR_RMV] = 5,
+	};
+
+	atomic_store(&event_trace, atomic_load(&event_trace) << 4 | digit[type]);
+	atomic_fetch_add(&nb_events, 1);
+	return 0;
+}
+
+static void
+trace_events(struct avpg_fixture *f)
+{
+	static const enum rte_eth_event_type types[] = {RTE_ETH_EVENT_ERR_RECOVERING,
+			RTE_ETH_EVENT_RECOVERY_SUCCESS, RTE_ETH_EVENT_RECOVERY_FAILED,
+			RTE_ETH_EVENT_INTR_RESET, RTE_ETH_EVENT_INTR_RMV};
+
+	atomic_store(&event_trace, 0);
+	atomic_store(&nb_events, 0);
+	for (size_t i = 0; i < RTE_DIM(types); i++)
+		assert_int_equal(
+				rte_eth_dev_callback_register(f->port_id, types[i], on_event, NULL),
+				0);
+}
+
+static void
+detach_and_attach_are_a_recovery(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct rte_eth_dev_info info;
+
+	assert_int_equal(rte_eth_dev_info_get(f->port_id, &info), 0);
+	assert_int_equal(info.err_handle_mode, RTE_ETH_ERROR_HANDLE_MODE_PROACTIVE);
+	trace_events(f);
+	fixture_start(f, 1, 1);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	assert_true(avpg_fake_wait(&nb_events, 1));
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
+	assert_true(avpg_fake_wait(&nb_events, 2));
+	assert_int_equal(atomic_load(&event_trace), 0x12);
+	/* a device that vanishes meanwhile ends it */
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	assert_true(avpg_fake_wait(&nb_events, 3));
+	avpg_port_gone(f->port);
+	assert_true(avpg_fake_wait(&nb_events, 5));
+	assert_int_equal(atomic_load(&event_trace), 0x12135);
+}
+
+static void
+a_device_that_does_not_suit_can_be_taken_by_a_reset(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+	struct rte_ether_addr mac;
+	struct rte_eth_dev_info info;
+
+	trace_events(f);
+	fixture_start(f, 2, 2);
+	assert_int_equal(rte_eth_dev_reset(f->port_id), 0); /* also of a device that is good */
+	fixture_start(f, 2, 2);
+	fixture_traffic(f, 5000);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
+	assert_true(avpg_fake_wait(&nb_events, 1));
+	assert_int_equal(rte_eth_dev_reset(f->port_id), -EBUSY);
+	conf.nb_queues = 1;
+	fixture_replace_device(f, &conf);
+	f->fake->info->mac[5] = 0x77;
+	assert_int_equal(avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ERROR);
+	assert_true(avpg_fake_wait(&nb_events, 3));
+	assert_int_equal(atomic_load(&event_trace), 0x134);
+	assert_int_equal(rte_eth_dev_start(f->port_id), -EBUSY);
+	assert_int_equal(rte_eth_dev_reset(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_info_get(f->port_id, &info), 0);
+	assert_int_equal(info.max_rx_queues, 1);
+	assert_int_equal(rte_eth_macaddr_get(f->port_id, &mac), 0);
+	assert_int_equal(mac.addr_bytes[5], 0x77);
+	rte_eth_promiscuous_enable(f->port_id); /* packets here have the other address */
+	fixture_start(f, 1, 1);
+	assert_true(fixture_link_is_up(f));
+	fixture_traffic(f, 5000);
+	/* it was asked for: no event tells of it */
+	assert_int_equal(atomic_load(&nb_events), 3);
+}
+
+static void
+a_device_that_is_gone_cannot_be_reset(void **state)
+{
+	struct avpg_fixture *f = *state;
+
+	fixture_start(f, 1, 1);
+	f->fake->info->magic = 0;
+	assert_int_equal(rte_eth_dev_reset(f->port_id), -ENODEV);
+	f->fake->info->magic = AVP_DEVICE_MAGIC;
+	assert_int_equal(rte_eth_dev_reset(f->port_id), 0);
+	avpg_port_gone(f->port);
+	assert_int_not_equal(rte_eth_dev_reset(f->port_id), 0);
+}
+
 int
 main(void)
 {
@@ -425,6 +538,9 @@ main(void)
 			TEST(close_does_not_wait_for_a_detach_that_hangs),
 			TEST(a_device_that_is_gone_is_reported_once),
 			TEST(a_bad_device_is_refused_and_left_alone),
+			TEST(detach_and_attach_are_a_recovery),
+			TEST(a_device_that_does_not_suit_can_be_taken_by_a_reset),
+			TEST(a_device_that_is_gone_cannot_be_reset),
 	};
 
 	return cmocka_run_group_tests_name("avpg_ethdev", tests, group_setup, NULL);

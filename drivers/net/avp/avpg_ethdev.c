@@ -430,11 +430,100 @@ avpg_vlan_offload_set(struct rte_eth_dev *dev, int mask)
 	return ret;
 }
 
+/* A device that is being moved is not to be touched; whoever probes it may try again later. */
+static int
+migration_check(struct avpg_hw *hw, struct avp_err *err)
+{
+	uint32_t status;
+	int ret = hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status);
+
+	if (ret != 0)
+		return avp_err_set(
+				err, -ret, "migration status: cannot be read: %s", strerror(-ret));
+	if (status != AVP_MIGRATION_DETACHED)
+		return 0;
+	hw->ops->write32(hw, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_DETACHED);
+	return avp_err_set(err, EBUSY, "detached by the host: try again when it is back");
+}
+
+/* What the device says of itself, and its control FIFOs. */
+static int
+port_take_device(struct avpg_port *port, struct avp_err *err)
+{
+	const struct rte_ether_addr *mac = (const struct rte_ether_addr *)port->info.mac;
+	int ret = migration_check(port->hw, err);
+
+	if (ret != 0)
+		return ret;
+	ret = avpg_info_load(&port->info, port->hw, err);
+	if (ret != 0)
+		return ret;
+	if (!rte_is_valid_assigned_ether_addr(mac))
+		return avp_err_set(err, EINVAL,
+				"MAC address " RTE_ETHER_ADDR_PRT_FMT ": no station can have it",
+				RTE_ETHER_ADDR_BYTES(mac));
+	ret = avpg_ctrl_open(&port->ctrl, &port->info);
+	if (ret != 0)
+		return avp_err_set(err, -ret,
+				"control FIFOs: length, entry size or an index makes no sense");
+	avpg_port_link_load(port);
+	return 0;
+}
+
+/*
+ * Begin anew with the device that is there, whatever it is: the application has stopped the port
+ * and configures it next. The way out when a device came back that does not suit what the port was
+ * configured for, and when control requests have got out of step.
+ */
+static int
+reset(struct avpg_port *port)
+{
+	struct avp_err err = {0};
+	int ret = avpg_queues_close(port);
+
+	if (ret != 0)
+		return ret;
+	if (avpg_port_state(port) == AVPG_ATTACHED)
+		avpg_ctrl_shutdown(&port->ctrl);
+	port->configured = false;
+	port->told_mtu = 0;
+	ret = port_take_device(port, &err);
+	avpg_state_set(port, ret == 0 ? AVPG_ATTACHED : AVPG_FAILED);
+	/* who asked for it needs no event */
+	port->told_state = avpg_port_state(port);
+	if (ret != 0)
+		AVPG_LOG(ERR, "%s: reset: %s", port->name, err.msg);
+	else
+		memcpy(port->dev->data->mac_addrs, port->info.mac, sizeof(port->info.mac));
+	return ret;
+}
+
+static int
+avpg_dev_reset(struct rte_eth_dev *dev)
+{
+	struct avpg_port *port = dev->data->dev_private;
+	enum avpg_state state;
+	int ret;
+
+	pthread_mutex_lock(&port->ctl_lock);
+	state = avpg_port_state(port);
+	if (state == AVPG_GONE)
+		ret = -ENODEV;
+	else if (state == AVPG_DETACHED)
+		ret = -EBUSY; /* the host has it */
+	else
+		ret = reset(port);
+	avpg_port_link_refresh(port);
+	pthread_mutex_unlock(&port->ctl_lock);
+	return ret;
+}
+
 static const struct eth_dev_ops avpg_ops = {
 		.dev_configure = avpg_dev_configure,
 		.dev_start = avpg_dev_start,
 		.dev_stop = avpg_dev_stop,
 		.dev_close = avpg_dev_close,
+		.dev_reset = avpg_dev_reset,
 		.dev_set_link_up = avpg_dev_set_link_up,
 		.dev_set_link_down = avpg_dev_set_link_down,
 		.is_removed = avpg_dev_is_removed,
@@ -473,22 +562,6 @@ static const struct eth_dev_ops avpg_ops = {
 		.xstats_reset = avpg_xstats_reset,
 };
 
-/* A device that is being moved is not to be touched; whoever probes it may try again later. */
-static int
-migration_check(struct avpg_hw *hw, struct avp_err *err)
-{
-	uint32_t status;
-	int ret = hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status);
-
-	if (ret != 0)
-		return avp_err_set(
-				err, -ret, "migration status: cannot be read: %s", strerror(-ret));
-	if (status != AVP_MIGRATION_DETACHED)
-		return 0;
-	hw->ops->write32(hw, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_DETACHED);
-	return avp_err_set(err, EBUSY, "detached by the host: try again when it is back");
-}
-
 /* State that needs nothing of the device. */
 static int
 port_init(struct avpg_port *port, struct rte_eth_dev *dev, struct avpg_hw *hw, struct avp_err *err)
@@ -512,30 +585,6 @@ port_init(struct avpg_port *port, struct rte_eth_dev *dev, struct avpg_hw *hw, s
 		sem_destroy(&port->wake);
 		return avp_err_set(err, ENOMEM, "no lock");
 	}
-	return 0;
-}
-
-/* What the device says of itself, and its control FIFOs. */
-static int
-port_take_device(struct avpg_port *port, struct avp_err *err)
-{
-	const struct rte_ether_addr *mac = (const struct rte_ether_addr *)port->info.mac;
-	int ret = migration_check(port->hw, err);
-
-	if (ret != 0)
-		return ret;
-	ret = avpg_info_load(&port->info, port->hw, err);
-	if (ret != 0)
-		return ret;
-	if (!rte_is_valid_assigned_ether_addr(mac))
-		return avp_err_set(err, EINVAL,
-				"MAC address " RTE_ETHER_ADDR_PRT_FMT ": no station can have it",
-				RTE_ETHER_ADDR_BYTES(mac));
-	ret = avpg_ctrl_open(&port->ctrl, &port->info);
-	if (ret != 0)
-		return avp_err_set(err, -ret,
-				"control FIFOs: length, entry size or an index makes no sense");
-	avpg_port_link_load(port);
 	return 0;
 }
 

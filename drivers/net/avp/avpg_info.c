@@ -66,6 +66,7 @@ avpg_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->max_rx_pktlen = port->info.max_rx_size;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = avpg_port_max_mtu(port);
+	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PROACTIVE;
 	info->rx_offload_capa = RX_OFFLOADS;
 	info->tx_offload_capa = TX_OFFLOADS;
 	info->rx_desc_lim = desc_limits(&port->info.rx);

@@ -40,9 +40,8 @@ acknowledge(struct avpg_port *port, enum avp_migration reached)
 		AVPG_LOG(WARNING, "%s: acknowledge %d: the device is gone", port->name, reached);
 }
 
-/* Change the state, unless it is the final one. */
-static void
-state_set(struct avpg_port *port, enum avpg_state state)
+void
+avpg_state_set(struct avpg_port *port, enum avpg_state state)
 {
 	enum avpg_state old = avpg_port_state(port);
 
@@ -57,7 +56,7 @@ detach(struct avpg_port *port)
 
 	if (avpg_port_state(port) == AVPG_ATTACHED) {
 		ret = avpg_queues_close(port);
-		state_set(port, AVPG_DETACHED);
+		avpg_state_set(port, AVPG_DETACHED);
 		if (ret == 0)
 			ret = avpg_ctrl_shutdown(&port->ctrl);
 		atomic_fetch_add(&port->detaches, 1);
@@ -121,7 +120,7 @@ attach(struct avpg_port *port)
 
 	if (ret == 0)
 		ret = take_device(port);
-	state_set(port, ret == 0 ? AVPG_ATTACHED : AVPG_FAILED);
+	avpg_state_set(port, ret == 0 ? AVPG_ATTACHED : AVPG_FAILED);
 	atomic_fetch_add(ret == 0 ? &port->attaches : &port->attach_failures, 1);
 	if (ret == 0 && avpg_port_wants_link(port) && avpg_port_state(port) == AVPG_ATTACHED)
 		avpg_queues_open(port);
@@ -171,11 +170,41 @@ news_read(struct avpg_port *port)
 	return news;
 }
 
+static void
+tell(struct avpg_port *port, enum rte_eth_event_type event)
+{
+	rte_eth_dev_callback_process(port->dev, event, NULL);
+}
+
+/*
+ * Tell the application what became of the device. A detach is what ethdev calls an error that the
+ * driver recovers from by itself: it begins, and ends well or not.
+ */
+static void
+tell_state(struct avpg_port *port, enum avpg_state was, enum avpg_state is)
+{
+	if (is == was)
+		return;
+	if (was != AVPG_DETACHED && is != AVPG_GONE)
+		tell(port, RTE_ETH_EVENT_ERR_RECOVERING);
+	if (is == AVPG_ATTACHED)
+		tell(port, RTE_ETH_EVENT_RECOVERY_SUCCESS);
+	else if (is == AVPG_FAILED || (is == AVPG_GONE && was == AVPG_DETACHED))
+		tell(port, RTE_ETH_EVENT_RECOVERY_FAILED);
+	if (is == AVPG_FAILED)
+		tell(port, RTE_ETH_EVENT_INTR_RESET);
+	if (is == AVPG_GONE) {
+		AVPG_LOG(NOTICE, "%s: the device is gone: close and remove the port", port->name);
+		tell(port, RTE_ETH_EVENT_INTR_RMV);
+	}
+}
+
 /* Something has happened. The application is told last, with no lock held. */
 static void
 serve(struct avpg_port *port)
 {
 	struct news news = news_read(port);
+	enum avpg_state was, is;
 	bool link_changed;
 
 	if (news.migration == AVP_MIGRATION_NONE && !news.link && !news.gone)
@@ -192,14 +221,13 @@ serve(struct avpg_port *port)
 	link_changed = news.link && avpg_port_state(port) == AVPG_ATTACHED &&
 			avpg_port_link_event(port);
 	link_changed |= avpg_port_link_refresh(port);
+	was = port->told_state;
+	is = avpg_port_state(port);
+	port->told_state = is;
 	pthread_mutex_unlock(&port->ctl_lock);
 	if (link_changed && port->dev->data->dev_conf.intr_conf.lsc != 0)
-		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_LSC, NULL);
-	if (news.gone && !port->gone_told) {
-		port->gone_told = true;
-		AVPG_LOG(NOTICE, "%s: the device is gone: close and remove the port", port->name);
-		rte_eth_dev_callback_process(port->dev, RTE_ETH_EVENT_INTR_RMV, NULL);
-	}
+		tell(port, RTE_ETH_EVENT_INTR_LSC);
+	tell_state(port, was, is);
 }
 
 /* Wait for an interrupt, or for the time to look without one. */

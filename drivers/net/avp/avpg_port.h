@@ -201,9 +201,9 @@ struct avpg_port {
 	/* the port's own thread, see avpg_migrate.c */
 	pthread_t thread;
 	bool thread_running;
-	bool gone_told; /* the application, that the device is gone; the thread's */
-	bool rx_intr;   /* rx queues have eventfds: between start and stop, if asked for */
-	bool polled;    /* the device cannot interrupt */
+	enum avpg_state told_state; /* that the application knows of, by events */
+	bool rx_intr; /* rx queues have eventfds: between start and stop, if asked for */
+	bool polled;  /* the device cannot interrupt */
 	atomic_bool thread_quit;
 	sem_t wake;
 	_Atomic uint64_t detaches;
@@ -404,6 +404,9 @@ int avpg_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsign
 
 /** Start the port's thread and enable the device's interrupt. 0 or -errno with @err filled in. */
 int avpg_migrate_start(struct avpg_port *port, struct avp_err *err);
+
+/** Change the state, unless it is the final one. ctl_lock held. */
+void avpg_state_set(struct avpg_port *port, enum avpg_state state);
 
 /** Disable the interrupt and end the thread; a detach or attach under way ends early. */
 void avpg_migrate_stop(struct avpg_port *port);
