@@ -116,8 +116,8 @@ avpg_recycle_free(void *addr, void *opaque)
 			(uintptr_t)addr - sizeof(struct avp_desc) - (uintptr_t)recycle->base);
 	uint32_t head = atomic_load_explicit(&table->freed, memory_order_relaxed);
 
-	/* the mbuf is about to have its own buffer again */
-	atomic_store_explicit(&table->slots[idx].state, 0, memory_order_relaxed);
+	/* the mbuf is about to have its own buffer again; that of the slot is not the host's yet */
+	atomic_store_explicit(&table->slots[idx].state, AVPG_SLOT_APP, memory_order_relaxed);
 	do {
 		if (unlikely(head == AVPG_STACK_CLOSED)) {
 			recycle_leave(table->recycle, 1);

@@ -12,7 +12,9 @@
  *                  rx burst                 rx burst
  *     (no mbuf) ---------------> APP <------------------ idle: mbuf, and the host has the buffer
  *         ^                     |   |                     ^
- *         +--- freed (any thread)   +---- tx burst -------+
+ *         |     freed (any thread)  +---- tx burst -------+
+ *         |                     v
+ *         +---- rx burst --- APP, no mbuf: on its way to the free FIFO
  *
  * An application that sends the packet back lets tx bursts keep the mbuf bound: when the host next
  * uses the buffer, nothing needs to be allocated or attached. In this state an mbuf of the
@@ -26,9 +28,10 @@
  *
  * Who writes what: a slot's state changes to APP only in the rx bursts of its queue, which find
  * nobody else changing it then; from APP only by the one who has the packet: the mbuf's last user,
- * or the tx burst it was given to. So a host that gives the same buffer again is noticed, and one
- * that gives it on two FIFOs of different queues reaches two tables, and two mbufs, that see the
- * same bytes: no more than it can do to the bytes anyway.
+ * or the tx burst it was given to, and what was freed by the rx burst that tells the host. So a
+ * host that gives the same buffer again is noticed, and one that gives it on two FIFOs of different
+ * queues reaches two tables, and two mbufs, that see the same bytes: no more than it can do to the
+ * bytes anyway.
  *
  * Generations: whatever makes the device forget which buffers are ours (configure, attach, close)
  * retires the whole structure. mbufs that are still out keep it, and BAR 2 mapped, but what they
@@ -54,7 +57,8 @@ struct avpg_port;
 /** mbufs that a table has at hand for packets to come. */
 #define AVPG_NB_SPARE 64u
 
-/** In a slot's state, besides the mbuf: the application has it. */
+/** In a slot's state, besides the mbuf: the application has it; without one: had it, and the host
+ * does not know yet. */
 #define AVPG_SLOT_APP ((uintptr_t)1)
 
 struct avpg_slot {

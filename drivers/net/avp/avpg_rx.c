@@ -356,6 +356,7 @@ rx_return_freed(struct avpg_rxq *q, uint32_t list)
 
 		next = table->next[list];
 		if (rx_back_has_room(q, to, 1)) {
+			avpg_slot_set(&table->slots[list], 0);
 			avp_fifo_set(to->free, to->nb++, avpg_recycle_va(table->recycle, list));
 		} else {
 			table->next[list] = table->pending;
@@ -568,6 +569,11 @@ rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
 			return false;
 		}
 	}
+	/* whoever has its buffer will give it back */
+	if (unlikely(pkt->drop == AVPG_RX_IN_USE)) {
+		q->stats.drop[AVPG_RX_IN_USE]++;
+		return true;
+	}
 	if (!rx_back_has_room(q, back, pkt->nb_labels))
 		return false;
 	if (pkt->drop == AVPG_RX_OK) {
@@ -579,10 +585,8 @@ rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
 	} else {
 		q->stats.drop[pkt->drop]++;
 	}
-	/* not one that the application has: it will be given back by whoever frees it */
-	if (likely(pkt->drop != AVPG_RX_IN_USE))
-		for (uint32_t i = 0; i < pkt->nb_labels; i++)
-			avp_fifo_set(back->free, back->nb++, pkt->label[i]);
+	for (uint32_t i = 0; i < pkt->nb_labels; i++)
+		avp_fifo_set(back->free, back->nb++, pkt->label[i]);
 	return true;
 }
 
