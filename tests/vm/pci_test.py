@@ -76,6 +76,12 @@ class Guest:
                 self.traffic.expect_link(port, "up")
         return self.traffic.run([stream for pair in pairs for stream in self.streams(*pair)])
 
+    def expect_by_pointer(self, pmd, *ports):
+        """What they have received was not copied: BAR 2 could be mapped for longer than the card."""
+        for port in ports:
+            out = pmd.command("show port xstats %d" % port)
+            expect(re.search(r"^rx_q0_by_pointer: [1-9]", out, re.M), out)
+
     def config(self, address):
         """Config space of a card as the kernel sees it."""
         text = self.vm.run("hexdump -v -e '1/1 \"%%02x \"' -n 256 /sys/bus/pci/devices/%s/config"
@@ -120,6 +126,7 @@ def check_both_present(checks, guest):
         expect(bound(pmd) == both, pmd.started)
         pmd.command("start")
         guest.forward((0, 1))
+        guest.expect_by_pointer(pmd, 0, 1)
         pmd.quit()
     with checks("stock_binds_without_ours"):
         pmd = guest.testpmd(guest.cards(0, 1))
@@ -207,6 +214,7 @@ def check_uio(checks, guest):
         expect("%s: no interrupts" % guest.vm.pci(0) in pmd.started, pmd.started)
         pmd.command("start")
         guest.forward((0, 1))
+        guest.expect_by_pointer(pmd, 0, 1)
     with checks("uio_pci_generic_detaches_and_attaches"):
         for ask in ("detach", "attach"):
             answer = guest.traffic.command("%s 0 5000" % ask, 10)

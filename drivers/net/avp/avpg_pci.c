@@ -18,12 +18,18 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bus_pci_driver.h>
 #include <ethdev_pci.h>
@@ -32,6 +38,7 @@
 #include <rte_kvargs.h>
 
 #include "avp_compat.h"
+#include "avpg_map.h"
 #include "avpg_port.h"
 
 #define DRIVER_NAME "net_avp" /* as DPDK's own */
@@ -41,6 +48,8 @@
 #define UNREGISTER_PAUSE_NS 100000
 
 #define ARG_QUEUES "queues"
+#define ARG_RECYCLE "recycle"
+#define ARG_RECYCLE_HOLD "recycle_hold"
 
 /* PCI config space */
 #define CONFIG_COMMAND 0x04
@@ -274,13 +283,15 @@ pci_restore(struct avpg_hw *hw)
 	return 1;
 }
 
-/* The BARs stay mapped until the device is removed. */
+/* DPDK's mappings of the BARs stay until the device is removed, ours as long as mbufs need it. */
 static void
 pci_destroy(struct avpg_hw *hw)
 {
 	struct avpg_pci *pci = pci_of(hw);
 
 	atomic_store(&pci->port, NULL);
+	if (!hw->keep_mem)
+		avpg_map_put(hw->map);
 	pthread_mutex_destroy(&pci->intr_lock);
 	free(pci);
 }
@@ -301,37 +312,107 @@ static const struct avpg_hw_ops pci_ops = {
  * Probing
  */
 
+/* A number that the user may give. */
+struct arg {
+	const char *key;
+	uint32_t min;
+	uint32_t max;
+	uint32_t value;
+};
+
 static int
-parse_queues(const char *key __rte_unused, const char *value, void *opaque)
+parse_number(const char *key __rte_unused, const char *value, void *opaque)
 {
-	unsigned long queues;
+	struct arg *arg = opaque;
+	unsigned long number;
 	char *end;
 
 	errno = 0;
-	queues = value == NULL ? 0 : strtoul(value, &end, 10);
-	if (queues < 1 || queues > AVP_MAX_QUEUES || errno != 0 || *end != '\0')
+	number = value == NULL ? 0 : strtoul(value, &end, 10);
+	if (value == NULL || value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 ||
+			number < arg->min || number > arg->max)
 		return -EINVAL;
-	*(uint32_t *)opaque = (uint32_t)queues;
+	arg->value = (uint32_t)number;
 	return 0;
 }
 
 static int
-parse_args(const struct rte_pci_device *dev, uint32_t *queues, struct avp_err *err)
+parse_args(struct avpg_pci *pci, struct avp_err *err)
 {
-	static const char *const keys[] = {ARG_QUEUES, NULL};
-	const struct rte_devargs *devargs = dev->device.devargs;
+	static const char *const keys[] = {ARG_QUEUES, ARG_RECYCLE, ARG_RECYCLE_HOLD, NULL};
+	struct arg args[] = {
+			{ARG_QUEUES, 1, AVP_MAX_QUEUES, 0},
+			{ARG_RECYCLE, 0, 1, 1},
+			{ARG_RECYCLE_HOLD, 1, AVP_FIFO_MAX_LEN, 0},
+	};
+	const struct rte_devargs *devargs = pci->dev->device.devargs;
 	const char *text = devargs == NULL || devargs->args == NULL ? "" : devargs->args;
 	struct rte_kvargs *list = rte_kvargs_parse(text, keys);
-	int ret;
+	int ret = 0;
 
 	if (list == NULL)
-		return avp_err_set(err, EINVAL, "%s: only " ARG_QUEUES "=N is known", text);
-	ret = rte_kvargs_process(list, ARG_QUEUES, parse_queues, queues);
+		return avp_err_set(err, EINVAL,
+				"%s: only " ARG_QUEUES "=N, " ARG_RECYCLE
+				"=0|1 and " ARG_RECYCLE_HOLD "=N are known",
+				text);
+	for (unsigned int i = 0; i < RTE_DIM(args) && ret == 0; i++)
+		if (rte_kvargs_process(list, args[i].key, parse_number, &args[i]) != 0)
+			ret = avp_err_set(err, EINVAL, "%s: %s: must be %u..%u", text, args[i].key,
+					args[i].min, args[i].max);
 	rte_kvargs_free(list);
-	if (ret != 0)
-		return avp_err_set(err, EINVAL, "%s: " ARG_QUEUES ": must be 1..%u", text,
-				AVP_MAX_QUEUES);
-	return 0;
+	pci->hw.max_queues = args[0].value;
+	pci->hw.recycle = args[1].value != 0;
+	pci->hw.recycle_hold = args[2].value;
+	return ret;
+}
+
+/* A file with BAR 2 in it; @off: where. */
+static int
+memory_open(const struct rte_pci_device *dev, off_t *off)
+{
+	struct vfio_region_info region = {.argsz = sizeof(region), .index = AVP_BAR_MEMORY};
+	char path[128];
+	int fd;
+
+	*off = 0;
+	if (dev->kdrv != RTE_PCI_KDRV_VFIO) {
+		snprintf(path, sizeof(path), "%s/%s/resource%d", rte_pci_get_sysfs_path(),
+				dev->device.name, AVP_BAR_MEMORY);
+		return open(path, O_RDWR | O_CLOEXEC);
+	}
+	fd = rte_intr_dev_fd_get(dev->intr_handle);
+	if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &region) != 0)
+		return -1;
+	*off = (off_t)region.offset;
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* Map BAR 2 once more: DPDK's mapping ends with the device, and mbufs may still have it then. When
+ * that cannot be done everything goes by copy. */
+static void
+memory_map(struct avpg_pci *pci)
+{
+	struct avpg_hw *hw = &pci->hw;
+	void *mem = MAP_FAILED;
+	off_t off;
+	int fd;
+
+	if (hw->mem == NULL || hw->mem_size == 0)
+		return;
+	fd = memory_open(pci->dev, &off);
+	if (fd >= 0) {
+		mem = mmap(NULL, hw->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off);
+		close(fd);
+	}
+	if (mem != MAP_FAILED)
+		hw->map = avpg_map_create(mem, hw->mem_size);
+	if (hw->map != NULL)
+		hw->mem = mem;
+	else if (mem != MAP_FAILED)
+		munmap(mem, hw->mem_size);
+	if (hw->map == NULL && hw->recycle)
+		PCI_LOG(NOTICE, "%s: BAR %d: cannot be mapped twice: packets are copied",
+				pci->dev->device.name, AVP_BAR_MEMORY);
 }
 
 /* Keep what restore() is to put back. */
@@ -373,13 +454,14 @@ pci_create(struct avpg_pci **out, struct rte_pci_device *dev, struct avp_err *er
 			.device_size = bars[AVP_BAR_DEVICE].len,
 	};
 	pthread_mutex_init(&pci->intr_lock, NULL);
-	ret = parse_args(dev, &pci->hw.max_queues, err);
+	ret = parse_args(pci, err);
 	if (ret == 0)
 		ret = config_save(pci, err);
 	if (ret != 0) {
 		pci_destroy(&pci->hw);
 		return ret;
 	}
+	memory_map(pci);
 	*out = pci;
 	return 0;
 }
@@ -545,4 +627,5 @@ RTE_INIT(avpg_pci_register)
 AVP_PMD_EXPORT_NAME(net_avp);
 RTE_PMD_REGISTER_PCI_TABLE(net_avp, avpg_pci_ids);
 RTE_PMD_REGISTER_KMOD_DEP(net_avp, "vfio-pci | uio_pci_generic");
-RTE_PMD_REGISTER_PARAM_STRING(net_avp, ARG_QUEUES "=<1-8>");
+RTE_PMD_REGISTER_PARAM_STRING(
+		net_avp, ARG_QUEUES "=<1-8> " ARG_RECYCLE "=<0|1> " ARG_RECYCLE_HOLD "=<n>");
