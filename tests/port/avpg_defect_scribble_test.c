@@ -24,6 +24,7 @@
 #include "test_random.h"
 #include "test_time.h"
 
+#define NB_FLIPPED 4u
 #define MBUF_ROOM 512u                      /* small, so that most packets take several */
 #define BURST_LIMIT_NS UINT64_C(2000000000) /* CPU time of one burst call */
 #define CTRL_LIMIT_NS                                                               \
@@ -205,6 +206,63 @@ random_words_all_over_shared_memory_harm_no_burst_by_pointer(void **state)
 			AVPG_SCRIBBLE_DESCS | AVPG_SCRIBBLE_FIFOS | AVPG_SCRIBBLE_DATA, 300);
 }
 
+struct flipper {
+	struct avpg_fake *fake;
+	pthread_t thread;
+	atomic_bool quit;
+};
+
+/* Where the data of the first buffers is: in BAR 2, and nowhere. As quickly as can be, so that who
+ * looks twice sees both. */
+static void *
+flipper_main(void *arg)
+{
+	struct flipper *flipper = arg;
+
+	for (uint32_t i = 0; !atomic_load_explicit(&flipper->quit, memory_order_relaxed); i++) {
+		uint64_t va = avpg_fake_buf_va(flipper->fake, i % NB_FLIPPED);
+		uint64_t *data_va = &avpg_fake_desc(flipper->fake, i % NB_FLIPPED)->data_va;
+
+		atomic_store_explicit((_Atomic uint64_t *)data_va,
+				i / NB_FLIPPED % 2 == 0 ? va + AVPG_FAKE_BUF_DATA_OFF : INT64_MAX,
+				memory_order_relaxed);
+	}
+	return NULL;
+}
+
+static void
+a_data_pointer_that_flips_is_not_looked_at_twice(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct flipper flipper = {.fake = f->fake};
+	uint64_t end = end_of_test(400);
+	struct rte_mbuf *m;
+	uint64_t va;
+
+	fixture_start(f, 1, 1);
+	/* the device has no other buffers than these */
+	while (avpg_fake_queued(&f->fake->alloc[0]) > 0) {
+		m = fixture_mbuf(f, 60, 60, 0);
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+		assert_true(avpg_fake_get(&f->fake->tx[0], &va));
+	}
+	assert_int_equal(pthread_create(&flipper.thread, NULL, flipper_main, &flipper), 0);
+	while (test_now_ns() < end) {
+		for (uint32_t i = 0; i < NB_FLIPPED; i++) {
+			avpg_fake_put(&f->fake->alloc[0], avpg_fake_buf_va(f->fake, i));
+			m = fixture_mbuf(f, 60, 60, i);
+			if (rte_eth_tx_burst(f->port_id, 0, &m, 1) == 0)
+				rte_pktmbuf_free(m);
+			avpg_fake_get(&f->fake->tx[0], &va);
+		}
+	}
+	atomic_store(&flipper.quit, true);
+	pthread_join(flipper.thread, NULL);
+	/* both were seen */
+	assert_true(fixture_xstat(f, "tx_q0_bad_buffer") > 0);
+	assert_true(fixture_xstat(f, "tx_q0_packets") > avpg_fake_default.nb_bufs);
+}
+
 /* One operation that talks to the device. What comes of it is the host's choice. */
 static void
 some_operation(struct avpg_fixture *f, uint64_t *random)
@@ -299,6 +357,7 @@ main(void)
 			TEST(descriptors_that_change_while_they_are_read_harm_no_burst),
 			TEST(fifos_that_change_while_they_are_read_harm_no_burst),
 			TEST(random_words_all_over_shared_memory_harm_no_burst),
+			TEST(a_data_pointer_that_flips_is_not_looked_at_twice),
 			TEST(descriptors_that_change_harm_no_burst_by_pointer),
 			TEST(random_words_all_over_shared_memory_harm_no_burst_by_pointer),
 			TEST(random_words_in_control_and_info_hang_no_operation),
