@@ -237,6 +237,33 @@ overwritten_length_changes_nothing_and_is_put_right(void **state)
 	assert_int_equal(p->fifo->elem_size, 8);
 }
 
+/* Where entries are is decided by the end's own length and index, even across the FIFO's end. */
+static void
+entries_are_found_whatever_the_peer_writes_over_the_header(void **state)
+{
+	static const uint32_t bad[] = {0, 4, 1u << 30, UINT32_MAX};
+	struct pair *p = *state;
+	uint64_t next = 0;
+	uint64_t expected = 0;
+
+	for (size_t i = 0; i < 4 * LEN; i++) {
+		enum avp_fifo_fault fault = AVP_FIFO_OK;
+
+		assert_int_equal(avp_fifo_room(&p->prod, 3, &fault) >= 3, 1);
+		p->fifo->len = bad[i % 4];
+		p->fifo->write = bad[i / 4 % 4];
+		for (uint32_t k = 0; k < 3; k++)
+			avp_fifo_set(&p->prod, k, next++);
+		avp_fifo_put_done(&p->prod, 3);
+		assert_int_equal(avp_fifo_avail(&p->cons, 3, &fault), 3);
+		p->fifo->len = bad[i / 4 % 4];
+		p->fifo->read = bad[i % 4];
+		for (uint32_t k = 0; k < 3; k++)
+			assert_int_equal(avp_fifo_at(&p->cons, k), expected++);
+		avp_fifo_get_done(&p->cons, 3);
+	}
+}
+
 static void
 open_takes_up_a_fifo_in_use(void **state)
 {
@@ -512,6 +539,9 @@ main(void)
 			cmocka_unit_test_setup_teardown(
 					overwritten_length_changes_nothing_and_is_put_right, setup,
 					teardown),
+			cmocka_unit_test_setup_teardown(
+					entries_are_found_whatever_the_peer_writes_over_the_header,
+					setup, teardown),
 			cmocka_unit_test_setup_teardown(
 					open_takes_up_a_fifo_in_use, setup, teardown),
 			cmocka_unit_test_setup_teardown(
