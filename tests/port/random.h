@@ -57,6 +57,8 @@ struct random_end {
 	uint32_t stopped_txqs;
 	uint32_t max_pkt;             /* bytes, to send */
 	bool strips;                  /* the device can strip VLAN tags; the host's */
+	bool interrupts;              /* the device can interrupt for packets */
+	bool sleeps;                  /* and is asked to: pollers may sleep; the guest's */
 	struct rte_mempool *pool;     /* of the application */
 	struct rte_mempool *own_pool; /* of the port, where it has one */
 	struct rte_ether_addr dst;    /* of what it sends */

@@ -61,9 +61,10 @@ random_host_add(struct random_end *host, struct random *rnd, const char *socket)
 
 	snprintf(args, sizeof(args),
 			"socket=%s,mac=" MAC ",queues=%u,ring=%u,mru=%u,vlan_offload=%u"
-			",recycle=%u,link_events=%u%s",
+			",recycle=%u,link_events=%u,rx_interrupts=%u%s",
 			socket, 1 + random_below(rnd, 8), rings[random_below(rnd, RTE_DIM(rings))],
 			mru, host->strips, random_below(rnd, 4) != 0, random_below(rnd, 4) != 0,
+			host->interrupts,
 			random_once_in(rnd, 4) ? ",domain=random,domain_size=256" : "");
 	random_trace("host: add %s", args);
 	ret = rte_eal_hotplug_add("vdev", host->name, args);
@@ -176,13 +177,15 @@ random_end_configure(struct random_end *end, struct random *rnd)
 			end->side == SIDE_HOST ? MAX_HOST_QUEUES : MAX_GUEST_QUEUES);
 	if (random_once_in(rnd, 2))
 		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	end->sleeps = end->side == SIDE_GUEST && end->interrupts && random_once_in(rnd, 2);
+	conf.intr_conf.rxq = end->sleeps;
 	conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	end->nb_rxq = (uint16_t)(1 + random_below(rnd, max_rx));
 	end->nb_txq = (uint16_t)(1 + random_below(rnd, max_tx));
 	end->config++;
 	ret = rte_eth_dev_configure(end->port_id, end->nb_rxq, end->nb_txq, &conf);
-	random_trace("%s: configure: %u rx, %u tx, strip %d: %d", end->name, end->nb_rxq,
-			end->nb_txq, conf.rxmode.offloads != 0, ret);
+	random_trace("%s: configure: %u rx, %u tx, strip %d, interrupts %d: %d", end->name,
+			end->nb_rxq, end->nb_txq, conf.rxmode.offloads != 0, end->sleeps, ret);
 	if (ret == 0)
 		setup_queues(end, &info, rnd);
 	return ret;

@@ -178,6 +178,7 @@ guest_configure(struct world *w)
 	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
 	const int want = guest_result(w);
 
+	w->guest.interrupts = w->host.interrupts;
 	while (again(w, random_end_configure(&w->guest, &w->rnd), want, limit))
 		;
 	w->guest_configured = want == 0;
@@ -266,6 +267,22 @@ guest_reconfigure(struct world *w)
 	guest_configure(w);
 	if (w->guest_configured && !random_once_in(&w->rnd, 4))
 		guest_start(w);
+	loss_end();
+}
+
+/* The port is to be configured anew then. */
+static void
+guest_reset(struct world *w)
+{
+	loss_begin();
+	random_poll_park(&w->guest);
+	guest_look(w);
+	if (w->guest_started)
+		guest_stop(w);
+	if (guest_call(w, rte_eth_dev_reset) == 0) {
+		guest_configure(w);
+		guest_start(w);
+	}
 	loss_end();
 }
 
@@ -767,6 +784,7 @@ static const struct operation {
 		{"guest: stop", guest_stop, can_guest_stop, 6},
 		{"guest: start", guest_start, can_guest_start, 40},
 		{"guest: reconfigure", guest_reconfigure, can_guest_remove, 8},
+		{"guest: reset", guest_reset, can_guest_ask, 0},
 		{"guest: link down", guest_link_down, can_guest_link_down, 6},
 		{"guest: link up", guest_link_up, can_guest_link_up, 40},
 		{"guest: set MTU", guest_mtu, can_guest_ask, 3},

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <rte_epoll.h>
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_ring.h>
@@ -279,19 +281,52 @@ poll_end(struct poller *poller, const struct random_end *end)
 	return nb;
 }
 
+/* Wait for a packet on one of the queues, but not for long. */
+static void
+sleep_at(struct poller *poller, const struct random_end *end)
+{
+	const uint16_t first = (poller->number + atomic_load(&swapped)) % RANDOM_NB_POLLERS;
+	struct rte_epoll_event event;
+	int ret;
+
+	if (first >= end->nb_rxq || (end->stopped_rxqs & RTE_BIT32(first)) != 0)
+		return;
+	ret = rte_eth_dev_rx_intr_ctl_q(
+			end->port_id, first, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL);
+	if (ret != 0)
+		random_die("%s: queue %u: interrupt: %s", end->name, first, rte_strerror(-ret));
+	/* detached, or gone, it cannot be enabled */
+	if (rte_eth_dev_rx_intr_enable(end->port_id, first) == 0) {
+		rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 1);
+		rte_eth_dev_rx_intr_disable(end->port_id, first);
+	}
+	ret = rte_eth_dev_rx_intr_ctl_q(
+			end->port_id, first, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL, NULL);
+	if (ret != 0)
+		random_die("%s: queue %u: end of interrupt: %s", end->name, first,
+				rte_strerror(-ret));
+}
+
 static void *
 poller_main(void *arg)
 {
 	struct poller *poller = arg;
+	struct rte_epoll_event event;
 
 	if (poller->number == 0 && rte_thread_register() != 0)
 		random_die("a thread cannot be made known to the EAL");
+	/* the thread's descriptor for sleeping is made now, not later */
+	rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, 0);
 	while (!atomic_load(&quit)) {
 		uint32_t nb = 0;
 
-		for (int side = 0; side < NB_SIDES; side++)
-			if (atomic_load(&ends[side]->polled))
-				nb += poll_end(poller, ends[side]);
+		for (int side = 0; side < NB_SIDES; side++) {
+			if (!atomic_load(&ends[side]->polled))
+				continue;
+			nb += poll_end(poller, ends[side]);
+			if (ends[side]->sleeps && random_once_in(&poller->rnd, 16))
+				sleep_at(poller, ends[side]);
+		}
 		let_go(poller);
 		random_watch();
 		atomic_fetch_add(&poller->rounds, 1);
