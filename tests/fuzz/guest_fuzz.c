@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "guest_host.h"
+#include "test_clock.h"
 
 #define MAX_ROUND_MS 400
 #define HEAL_EVERY 4
@@ -34,7 +35,7 @@ static unsigned int seconds = 3;
 static void
 whole_guest(void **state)
 {
-	const uint64_t end = host_now_ms() + 1000ull * seconds;
+	const uint64_t end = test_now_ms() + 1000ull * seconds;
 	uint64_t rnd = seed * 2 + 1;
 	unsigned int nb = 0;
 
@@ -48,7 +49,7 @@ whole_guest(void **state)
 		host_kill(&host);
 		if (++nb % HEAL_EVERY == 0)
 			host_expect_healed(&host);
-	} while (host_now_ms() < end);
+	} while (test_now_ms() < end);
 	host_expect_healed(&host);
 	printf("%u guests, %llu clean packets, %llu honest ones\n", nb,
 			(unsigned long long)atomic_load(&host.nb_clean),

@@ -24,6 +24,7 @@
 #include <rte_common.h>
 
 #include "guest_host.h"
+#include "test_clock.h"
 
 #define MAX_COUNTERS 6
 #define NB_KILLS 40
@@ -185,12 +186,12 @@ guest_may_vanish_at_any_moment(void **state)
 	for (int i = 0; i < NB_KILLS; i++) {
 		const uint64_t r = evil_random(&rnd);
 		const struct attack *attack = &attacks[(r >> 8) % RTE_DIM(attacks)];
-		const uint64_t end = host_now_ms() + (r >> 20) % 30;
+		const uint64_t end = test_now_ms() + (r >> 20) % 30;
 
 		if (conf.domain != NULL && !attack->domain)
 			attack = &races[0];
 		host_attack(&host, attack->name, (uint64_t)i);
-		while (host_now_ms() < end)
+		while (test_now_ms() < end)
 			host_check(&host);
 		host_kill(&host);
 		host_check(&host);

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +22,7 @@
 
 #include "avph_api.h"
 #include "guest_host.h"
+#include "test_clock.h"
 
 #define NB_REQUESTS 100
 #define STORM_MS 700
@@ -133,15 +133,6 @@ compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static uint64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Requests that change something, so that the datapath has a part in each. Its packets flow
  * through other FIFOs at the same time. */
 static void
@@ -151,10 +142,10 @@ honest_requests_are_answered(void)
 
 	for (unsigned int i = 0; i < NB_REQUESTS; i++) {
 		struct avp_request request = {.req_id = AVP_REQ_SET_MTU, .arg.mtu = 1000 + i};
-		const uint64_t start = now_us();
+		const uint64_t start = test_now_us();
 		const int ret = sim_guest_request(&host.guest_a, &request);
 
-		us[i] = now_us() - start;
+		us[i] = test_now_us() - start;
 		if (ret != 0)
 			fail_msg("request %u of the honest guest: %s after %llu us", i,
 					strerror(-ret), (unsigned long long)us[i]);
@@ -185,9 +176,9 @@ expect_sane_guest(void)
 static void
 watch_guest(unsigned int ms)
 {
-	const uint64_t end = host_now_ms() + ms;
+	const uint64_t end = test_now_ms() + ms;
 
-	while (host_now_ms() < end) {
+	while (test_now_ms() < end) {
 		expect_sane_guest();
 		host_check(&host);
 	}
@@ -198,7 +189,7 @@ storm_slows_nobody(void **state)
 {
 	const struct storm *storm = *state;
 	uint64_t before = storm->effect == EFFECT_STEPS ? 0 : effect_value(storm->effect);
-	const uint64_t end = host_now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 	uint64_t start;
 	uint64_t cpu;
 	uint64_t resets;
@@ -206,21 +197,22 @@ storm_slows_nobody(void **state)
 	host_attack(&host, storm->name, 3);
 	while (effect_value(storm->effect) <= before + 2) {
 		host_check(&host);
-		if (host_now_ms() > end)
+		if (test_now_ms() > end)
 			fail_msg("%s: it has no effect", storm->name);
 	}
 	resets = effect_value(EFFECT_RESETS);
 	cpu = control_ns();
-	start = now_us();
+	start = test_now_us();
 	honest_requests_are_answered();
 	host_go_on(&host, STORM_MS);
-	cpu = (control_ns() - cpu) / 10 / (now_us() - start);
+	cpu = (control_ns() - cpu) / 10 / (test_now_us() - start);
 	print_message("control thread: %llu %% of a CPU\n", (unsigned long long)cpu);
 	if (storm->bounded) {
 		assert_true(cpu < CPU_PERCENT);
 		resets = effect_value(EFFECT_RESETS) - resets;
-		assert_true((double)resets <
-				CHANGES_BURST + CHANGES_PER_MS * (double)(now_us() - start) / 1000);
+		assert_true((double)resets < CHANGES_BURST +
+						CHANGES_PER_MS * (double)(test_now_us() - start) /
+								1000);
 		watch_guest(STORM_MS);
 	}
 	host_kill(&host);

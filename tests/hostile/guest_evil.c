@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "guest_evil.h"
+#include "test_clock.h"
 
 #define CONNECT_TRIES 2000
 #define CONNECT_NAP_NS 5000000l
@@ -25,23 +26,14 @@
  * than a busy system keeps the host's lcore from its CPU. */
 #define RENEW_MS 200u
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Begin anew when nothing has come since *@since_ms, then count from now. */
 static void
 renew_if_overdue(struct evil *evil, uint64_t *since_ms)
 {
-	if (now_ms() - *since_ms < RENEW_MS)
+	if (test_now_ms() - *since_ms < RENEW_MS)
 		return;
 	evil_renew(evil);
-	*since_ms = now_ms();
+	*since_ms = test_now_ms();
 }
 
 uint32_t
@@ -180,7 +172,7 @@ static void
 put(struct evil *evil, struct avp_fifo_end *end, uint64_t va)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
-	uint64_t since_ms = now_ms();
+	uint64_t since_ms = test_now_ms();
 
 	while (avp_fifo_room(end, 1, &fault) == 0) {
 		if (fault != AVP_FIFO_OK)
@@ -260,7 +252,7 @@ evil_collect(struct evil *evil)
 void
 evil_wait_labels(struct evil *evil, uint32_t lane, uint32_t nb)
 {
-	uint64_t since_ms = now_ms();
+	uint64_t since_ms = test_now_ms();
 
 	evil_collect(evil);
 	while (evil->nb_labels[lane] < nb) {

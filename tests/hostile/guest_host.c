@@ -27,6 +27,7 @@
 
 #include "avph_api.h"
 #include "guest_host.h"
+#include "test_clock.h"
 
 #define BURST 32
 #define STRIDE 2240u
@@ -38,15 +39,6 @@
 #define ECHO 8
 
 extern char **environ;
-
-uint64_t
-host_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void
 nap(void)
@@ -419,12 +411,12 @@ host_start(struct host *host, const struct host_conf *conf)
 void
 host_stop(struct host *host)
 {
-	const uint64_t end = host_now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 
 	host_kill(host);
 	atomic_store(&host->honest_stop, 1);
 	while (atomic_load(&host->nb_honest) < atomic_load(&host->nb_honest_sent) &&
-			atomic_load(&host->error) == NULL && host_now_ms() < end)
+			atomic_load(&host->error) == NULL && test_now_ms() < end)
 		nap();
 	atomic_store(&host->honest_stop, 2);
 	pthread_join(host->honest, NULL);
@@ -549,11 +541,11 @@ void
 host_wait_honest(struct host *host, uint64_t nb)
 {
 	const uint64_t until = atomic_load(&host->nb_honest) + nb;
-	const uint64_t end = host_now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 
 	while (atomic_load(&host->nb_honest) < until) {
 		host_check(host);
-		if (host_now_ms() > end)
+		if (test_now_ms() > end)
 			fail_msg("the honest guest gets no packets: %llu sent, %llu received",
 					(unsigned long long)atomic_load(&host->nb_honest_sent),
 					(unsigned long long)atomic_load(&host->nb_honest));
@@ -564,11 +556,11 @@ host_wait_honest(struct host *host, uint64_t nb)
 void
 host_go_on(struct host *host, unsigned int ms)
 {
-	const uint64_t start = host_now_ms();
+	const uint64_t start = test_now_ms();
 
 	for (unsigned int i = 1; i <= 10; i++) {
 		host_wait_honest(host, 10);
-		while (host_now_ms() < start + ms * i / 10) {
+		while (test_now_ms() < start + ms * i / 10) {
 			host_check(host);
 			nap();
 		}
@@ -616,13 +608,13 @@ print_state(struct host *host)
 void
 host_wait_counter(struct host *host, const char *name, uint64_t above)
 {
-	const uint64_t end = host_now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 
 	while (host_counter(host, name) <= above) {
 		host_check(host);
-		if (host_now_ms() > end)
+		if (test_now_ms() > end)
 			print_state(host);
-		if (host_now_ms() > end)
+		if (test_now_ms() > end)
 			fail_msg("%s does not rise above %llu", name, (unsigned long long)above);
 		nap();
 	}
@@ -656,11 +648,11 @@ echo_one(struct host *host, struct sim_guest *guest, uint32_t seq, bool wait)
 static void
 wait_alloc(struct host *host, struct sim_guest *guest)
 {
-	const uint64_t end = host_now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 
 	while (sim_guest_nb_alloc(guest, 0) < 64 || sim_guest_nb_alloc(guest, 1) < 64) {
 		host_check(host);
-		if (host_now_ms() > end)
+		if (test_now_ms() > end)
 			fail_msg("no buffers for the honest guest");
 		nap();
 	}

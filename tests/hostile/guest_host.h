@@ -101,6 +101,4 @@ uint64_t host_counter(struct host *host, const char *name);
  * has gone every buffer is back. */
 void host_expect_healed(struct host *host);
 
-uint64_t host_now_ms(void);
-
 #endif /* TESTS_GUEST_HOST_H */

@@ -32,6 +32,7 @@
 
 #include "guest_evil.h"
 #include "sim_guest.h"
+#include "test_clock.h"
 
 #define WAIT_MS 20000
 #define RACE_MS 2000
@@ -78,15 +79,6 @@ path(const char *name)
 
 	snprintf(it, sizeof(paths[0]), "%s/%s", folder, name);
 	return it;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void
@@ -151,7 +143,7 @@ start_switch(void)
 			(char *)(uintptr_t) "-c", (char *)(uintptr_t)path("switch.conf"),
 			(char *)(uintptr_t) "-s", (char *)(uintptr_t)path("switch.sock"),
 			(char *)(uintptr_t) "--log-level", (char *)(uintptr_t) "error", NULL};
-	const uint64_t end = now_ms() + WAIT_MS;
+	const uint64_t end = test_now_ms() + WAIT_MS;
 	FILE *file = fopen(path("switch.conf"), "we");
 
 	if (file == NULL || fputs(config, file) == EOF || fclose(file) != 0)
@@ -160,7 +152,7 @@ start_switch(void)
 		return -1;
 	/* the last port of the file */
 	while (access(path("evil.sock"), F_OK) != 0) {
-		if (now_ms() > end || waitpid(switch_pid, NULL, WNOHANG) != 0)
+		if (test_now_ms() > end || waitpid(switch_pid, NULL, WNOHANG) != 0)
 			return -1;
 		nap();
 	}
@@ -322,18 +314,18 @@ stop_attack(void **state)
 static void
 race(const char *name)
 {
-	uint64_t end = now_ms() + RACE_MS;
+	uint64_t end = test_now_ms() + RACE_MS;
 	const uint64_t green = nb_green;
 
 	nb_seen = 0;
 	attack(name);
-	while (now_ms() < end || nb_seen < MIN_SEEN || nb_green - green < MIN_SEEN) {
+	while (test_now_ms() < end || nb_seen < MIN_SEEN || nb_green - green < MIN_SEEN) {
 		serve();
 		if (waitpid(evil_pid, NULL, WNOHANG) != 0) {
 			evil_pid = 0;
 			fail_msg("the hostile guest has ended by itself");
 		}
-		if (now_ms() > end + WAIT_MS)
+		if (test_now_ms() > end + WAIT_MS)
 			fail_msg("%llu packets of the hostile guest, %llu of the honest one",
 					(unsigned long long)nb_seen,
 					(unsigned long long)(nb_green - green));
@@ -342,8 +334,8 @@ race(const char *name)
 			(unsigned long long)nb_seen, (unsigned long long)(nb_green - green));
 	stop_attack(NULL);
 	/* what is under way */
-	end = now_ms() + WAIT_MS;
-	while (nb_green < nb_green_sent && now_ms() < end)
+	end = test_now_ms() + WAIT_MS;
+	while (nb_green < nb_green_sent && test_now_ms() < end)
 		serve();
 	assert_int_equal(nb_green, nb_green_sent);
 }
@@ -407,10 +399,10 @@ damaged_descriptors_harm_nobody(void **state)
 	set_port(json_pack("{s:s, s:s, s:s}", "name", "evil", "mode", "access", "network", "red"));
 	inner_tags = true;
 	attack("race_fields");
-	for (const uint64_t until = nb_green + MIN_SEEN, end = now_ms() + WAIT_MS;
+	for (const uint64_t until = nb_green + MIN_SEEN, end = test_now_ms() + WAIT_MS;
 			nb_green < until;) {
 		serve();
-		assert_true(now_ms() < end);
+		assert_true(test_now_ms() < end);
 	}
 }
 

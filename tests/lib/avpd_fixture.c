@@ -18,6 +18,7 @@
 
 #include "avp_sock.h"
 #include "avpd_fixture.h"
+#include "test_clock.h"
 
 #define CHECK(cond, ...)                                                \
 	do {                                                            \
@@ -283,25 +284,16 @@ fake_guest_ask(struct fake_guest *g, const struct avp_request *request)
 	avp_fifo_put_done(&g->req, 1);
 }
 
-static uint64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* The contract has no event for an answer, so a guest can only look. */
 bool
 fake_guest_answered(struct fake_guest *g, int32_t *result, int timeout_ms)
 {
-	const uint64_t end = now_us() + (uint64_t)timeout_ms * 1000;
+	const uint64_t end = test_now_us() + (uint64_t)timeout_ms * 1000;
 	const struct timespec pause = {.tv_nsec = 20000};
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
 	while (avp_fifo_avail(&g->resp, 1, &fault) == 0) {
-		if (now_us() >= end)
+		if (test_now_us() >= end)
 			return false;
 		nanosleep(&pause, NULL);
 	}

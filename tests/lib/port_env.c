@@ -26,6 +26,7 @@
 
 #include "avph_api.h"
 #include "port_env.h"
+#include "test_clock.h"
 
 #define APP_POOL_SIZE 4096
 #define POLL_NS 50000l
@@ -204,15 +205,6 @@ port_xstat_sum(const struct port *port, const char *prefix)
 	return xstat_sum(port, prefix, true);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void
 nap(void)
 {
@@ -224,10 +216,10 @@ nap(void)
 bool
 wait_until(bool (*done)(void *arg), void *arg)
 {
-	const uint64_t end = now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 
 	while (!done(arg)) {
-		if (now_ms() > end)
+		if (test_now_ms() > end)
 			return done(arg);
 		nap();
 	}
@@ -258,10 +250,10 @@ port_is_down(void *arg)
 uint16_t
 port_recv(const struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t nb)
 {
-	const uint64_t end = now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 	uint16_t nb_done = 0;
 
-	while (nb_done < nb && now_ms() <= end) {
+	while (nb_done < nb && test_now_ms() <= end) {
 		const uint16_t got = rte_eth_rx_burst(
 				port->id, queue, &pkts[nb_done], (uint16_t)(nb - nb_done));
 
@@ -356,10 +348,10 @@ pkt_is(const struct rte_mbuf *mbuf, const struct sim_pkt *pkt)
 int
 guest_recv(struct sim_guest *guest, uint32_t lane, struct sim_pkt *pkt)
 {
-	const uint64_t end = now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 	int ret = sim_guest_recv(guest, lane, pkt);
 
-	while (ret == -EAGAIN && now_ms() <= end) {
+	while (ret == -EAGAIN && test_now_ms() <= end) {
 		nap();
 		ret = sim_guest_recv(guest, lane, pkt);
 	}
@@ -369,7 +361,7 @@ guest_recv(struct sim_guest *guest, uint32_t lane, struct sim_pkt *pkt)
 void
 guest_wait_alloc(struct sim_guest *guest, const struct port *port, uint32_t lane, uint32_t nb)
 {
-	const uint64_t end = now_ms() + PORT_ENV_WAIT_MS;
+	const uint64_t end = test_now_ms() + PORT_ENV_WAIT_MS;
 	struct rte_eth_dev_info info;
 	struct rte_mbuf *mbuf;
 
@@ -377,7 +369,7 @@ guest_wait_alloc(struct sim_guest *guest, const struct port *port, uint32_t lane
 	while (sim_guest_nb_alloc(guest, lane) < nb) {
 		for (uint16_t q = 0; q < info.nb_rx_queues; q++)
 			assert_int_equal(rte_eth_rx_burst(port->id, q, &mbuf, 1), 0);
-		if (now_ms() > end)
+		if (test_now_ms() > end)
 			fail_msg("%s: %u buffers on alloc FIFO %u, not %u", port->name,
 					sim_guest_nb_alloc(guest, lane), lane, nb);
 		nap();

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +25,7 @@
 #include <rte_udp.h>
 
 #include "port_pair.h"
+#include "test_clock.h"
 
 #define HEADERS \
 	(sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
@@ -33,21 +33,6 @@
 #define LIMIT_MS 20000
 
 static char folder[64];
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void
-pause_a_bit(void)
-{
-	nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-}
 
 static void
 folder_remove(void)
@@ -239,13 +224,13 @@ pair_end_link(const struct pair_end *end)
 void
 pair_end_wait_link(const struct pair_end *end, bool up)
 {
-	uint64_t limit = now_ms() + LIMIT_MS;
+	uint64_t limit = test_now_ms() + LIMIT_MS;
 
 	while (pair_end_link(end) != up) {
-		if (now_ms() > limit)
+		if (test_now_ms() > limit)
 			fail_msg("%s: link is not %s after %u ms", end->name, up ? "up" : "down",
 					LIMIT_MS);
-		pause_a_bit();
+		test_pause();
 	}
 }
 
@@ -458,7 +443,7 @@ void
 pair_transfer(struct pair_end *from, struct pair_end *to, struct pair_stream *stream, uint32_t nb,
 		uint32_t size)
 {
-	uint64_t limit = now_ms() + LIMIT_MS;
+	uint64_t limit = test_now_ms() + LIMIT_MS;
 	uint32_t sent = 0;
 	uint32_t received = 0;
 
@@ -468,7 +453,7 @@ pair_transfer(struct pair_end *from, struct pair_end *to, struct pair_stream *st
 		received += pair_receive(to, stream);
 		/* buffers that the other side has returned are seen on its next call */
 		rte_eth_tx_burst(to->port_id, 0, NULL, 0);
-		if (now_ms() <= limit)
+		if (test_now_ms() <= limit)
 			continue;
 		pair_end_print(from);
 		pair_end_print(to);

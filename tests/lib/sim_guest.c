@@ -12,19 +12,11 @@
 #include <unistd.h>
 
 #include "sim_guest.h"
+#include "test_clock.h"
 
 #define CALL_TIMEOUT_MS 10000u
 #define ANSWER_TIMEOUT_NS 10000000000ll
 #define POLL_NS 50000l
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static int
 map_bar(struct sim_guest *guest, uint32_t bar)
@@ -107,7 +99,7 @@ int
 sim_guest_request(struct sim_guest *guest, struct avp_request *request)
 {
 	struct avp_request *slot = ptr_of_pa(guest, guest->info->ctrl_slot_pa);
-	const uint64_t end = now_ns() + ANSWER_TIMEOUT_NS;
+	const uint64_t end = test_now_ns() + ANSWER_TIMEOUT_NS;
 	const struct timespec nap = {.tv_nsec = POLL_NS};
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
@@ -117,7 +109,7 @@ sim_guest_request(struct sim_guest *guest, struct avp_request *request)
 	avp_fifo_set(&guest->req, 0, guest->info->ctrl_slot_va);
 	avp_fifo_put_done(&guest->req, 1);
 	while (avp_fifo_avail(&guest->resp, 1, &fault) == 0) {
-		if (now_ns() > end)
+		if (test_now_ns() > end)
 			return -ETIMEDOUT;
 		nanosleep(&nap, NULL);
 	}

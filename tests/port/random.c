@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "random.h"
+#include "test_clock.h"
 
 #define TRACE_LINES 60u
 #define TRACE_SIZE 160u
@@ -51,15 +52,6 @@ random_below(struct random *rnd, uint32_t limit)
 	return (uint32_t)((x >> 32) * limit >> 32);
 }
 
-uint64_t
-random_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 void
 random_nap(void)
 {
@@ -71,7 +63,7 @@ random_init(uint64_t seed, bool verbose)
 {
 	the_seed = seed;
 	is_verbose = verbose;
-	start_ms = random_now_ms();
+	start_ms = test_now_ms();
 	atomic_store(&traced_ms, start_ms);
 }
 
@@ -80,20 +72,20 @@ random_watch(void)
 {
 	const uint64_t traced = atomic_load(&traced_ms);
 
-	if (random_now_ms() - traced > 2 * RANDOM_LIMIT_MS)
+	if (test_now_ms() - traced > 2 * RANDOM_LIMIT_MS)
 		random_die("nothing has happened for %u ms", 2 * RANDOM_LIMIT_MS);
 }
 
 void
 random_trace(const char *format, ...)
 {
-	const uint64_t ms = random_now_ms() - start_ms;
+	const uint64_t ms = test_now_ms() - start_ms;
 	va_list args;
 	char *line;
 	int len;
 
 	pthread_mutex_lock(&trace_lock);
-	atomic_store(&traced_ms, random_now_ms());
+	atomic_store(&traced_ms, test_now_ms());
 	line = trace[nb_traced++ % TRACE_LINES];
 	len = snprintf(line, TRACE_SIZE, "%5" PRIu64 ".%03" PRIu64 " ", ms / 1000, ms % 1000);
 	va_start(args, format);
@@ -124,8 +116,8 @@ random_die(const char *format, ...)
 	pthread_mutex_lock(&trace_lock);
 	for (uint64_t i = nb_traced > TRACE_LINES ? nb_traced - TRACE_LINES : 0; i < nb_traced; i++)
 		fprintf(stderr, "%s\n", trace[i % TRACE_LINES]);
-	fprintf(stderr, "%5" PRIu64 ".%03" PRIu64 " FAILED: ", (random_now_ms() - start_ms) / 1000,
-			(random_now_ms() - start_ms) % 1000);
+	fprintf(stderr, "%5" PRIu64 ".%03" PRIu64 " FAILED: ", (test_now_ms() - start_ms) / 1000,
+			(test_now_ms() - start_ms) % 1000);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);

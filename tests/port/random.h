@@ -78,7 +78,6 @@ void random_init(uint64_t seed, bool verbose);
 /** Die when nothing has been traced for a long time: some call hangs. A poller. */
 void random_watch(void);
 
-uint64_t random_now_ms(void);
 /** For the next look at something that another thread does. */
 void random_nap(void);
 

@@ -18,6 +18,7 @@
 
 #include "avph_api.h"
 #include "random_ends.h"
+#include "test_clock.h"
 
 #define MAC "02:00:00:00:00:77"
 #define MAX_XSTATS 1024u
@@ -244,7 +245,7 @@ random_end_link(const struct random_end *end)
 void
 random_host_wait_alone(const struct random_end *host)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	struct rte_avp_host_info info;
 
 	for (;;) {
@@ -252,7 +253,7 @@ random_host_wait_alone(const struct random_end *host)
 			random_die("%s: no information", host->name);
 		if (!info.connected)
 			return;
-		if (random_now_ms() > limit)
+		if (test_now_ms() > limit)
 			random_die("%s: does not notice that its client has gone", host->name);
 		random_nap();
 	}
@@ -295,10 +296,10 @@ random_end_look(const struct random_end *end)
 void
 random_pool_wait(struct rte_mempool *pool, const char *what)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 
 	while (!rte_mempool_full(pool)) {
-		if (random_now_ms() > limit)
+		if (test_now_ms() > limit)
 			random_die("%s: mempool %s: %u mbufs are not back", what, pool->name,
 					rte_mempool_in_use_count(pool));
 		random_nap();

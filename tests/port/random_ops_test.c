@@ -35,6 +35,7 @@
 #include "random_flow.h"
 #include "random_poll.h"
 #include "sim_guest.h"
+#include "test_clock.h"
 
 #define DEFAULT_SECONDS 10u
 #define MIN_ROUND 20u
@@ -101,7 +102,7 @@ again(struct world *w, int ret, int want, uint64_t limit)
 {
 	if (ret == want)
 		return false;
-	if (want != 0 || (ret != -ETIMEDOUT && ret != -EBUSY) || random_now_ms() > limit)
+	if (want != 0 || (ret != -ETIMEDOUT && ret != -EBUSY) || test_now_ms() > limit)
 		random_die("returned %d (%s), not %d", ret, rte_strerror(-ret), want);
 	random_trace("  again: %s", rte_strerror(-ret));
 	w->nb_again++;
@@ -113,7 +114,7 @@ again(struct world *w, int ret, int want, uint64_t limit)
 static int
 guest_call(struct world *w, int (*fn)(uint16_t port_id))
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	const int want = guest_result(w);
 
 	while (again(w, fn(w->guest.port_id), want, limit))
@@ -133,10 +134,10 @@ host_call(const struct world *w, int (*fn)(uint16_t port_id))
 static void
 wait_link(const struct random_end *end, bool up)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 
 	while (random_end_link(end) != up) {
-		if (random_now_ms() > limit)
+		if (test_now_ms() > limit)
 			random_die("%s: link is not %s", end->name, up ? "up" : "down");
 		random_nap();
 	}
@@ -175,7 +176,7 @@ guest_start(struct world *w)
 static void
 guest_configure(struct world *w)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	const int want = guest_result(w);
 
 	w->guest.interrupts = w->host.interrupts;
@@ -211,7 +212,7 @@ guest_remove(struct world *w)
 static void
 guest_add(struct world *w)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	int ret;
 
 	loss_begin();
@@ -471,7 +472,7 @@ host_add(struct world *w)
 static void
 host_remove(struct world *w)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	const unsigned int before = atomic_load(&nb_removals);
 
 	loss_begin();
@@ -484,7 +485,7 @@ host_remove(struct world *w)
 	w->detached = false;
 	if (w->guest_present && !w->gone) {
 		while (atomic_load(&nb_removals) == before) {
-			if (random_now_ms() > limit)
+			if (test_now_ms() > limit)
 				random_die("%s: has not noticed that the host has gone",
 						w->guest.name);
 			random_nap();
@@ -622,7 +623,7 @@ detach(struct world *w)
 static void
 attach(struct world *w)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	int ret;
 
 	loss_begin();
@@ -722,10 +723,10 @@ is_paused(const struct world *w)
 static void
 wait_owed(struct world *w, enum random_side from)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 
 	while (random_flow_owed(from) > 0) {
-		if (random_now_ms() > limit) {
+		if (test_now_ms() > limit) {
 			random_flow_trace(from);
 			random_end_trace(&w->host);
 			random_end_trace(&w->guest);
@@ -750,14 +751,14 @@ drain(struct world *w)
 static void
 wait_flow(struct world *w, uint32_t nb)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	const uint64_t host = random_flow_received(SIDE_HOST) + nb;
 	const uint64_t guest = random_flow_received(SIDE_GUEST) + nb;
 
 	wait_link(&w->host, true);
 	wait_link(&w->guest, true);
 	while (random_flow_received(SIDE_HOST) < host || random_flow_received(SIDE_GUEST) < guest) {
-		if (random_now_ms() > limit) {
+		if (test_now_ms() > limit) {
 			random_end_trace(&w->host);
 			random_end_trace(&w->guest);
 			random_die("of %u packets %" PRIu64 " to the guest and %" PRIu64
@@ -879,7 +880,7 @@ put_up(struct world *w)
 static void
 check_usage(struct world *w)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 	const struct random_usage *was = &w->usage;
 	struct random_usage now;
 
@@ -889,7 +890,7 @@ check_usage(struct world *w)
 			w->usage = now;
 		if (memcmp(&now, was, sizeof(now)) == 0)
 			return;
-		if (random_now_ms() > limit)
+		if (test_now_ms() > limit)
 			random_die("after %u rounds: %u descriptors, %u threads, %u mappings, %u "
 				   "blocks, %" PRIu64 " bytes; after the first: %u, %u, %u, %u, "
 				   "%" PRIu64,
@@ -940,10 +941,10 @@ run(struct world *w, uint64_t end_ms)
 		uint32_t nb = MIN_ROUND + random_below(&w->rnd, MAX_ROUND - MIN_ROUND);
 
 		random_poll_traffic(true);
-		while (nb-- > 0 && (random_now_ms() < end_ms || w->nb_rounds < 2))
+		while (nb-- > 0 && (test_now_ms() < end_ms || w->nb_rounds < 2))
 			step(w);
 		round_end(w);
-	} while (random_now_ms() < end_ms || w->nb_rounds < 2);
+	} while (test_now_ms() < end_ms || w->nb_rounds < 2);
 }
 
 static int
@@ -997,7 +998,7 @@ main(int argc, char **argv)
 	random_end_init(&w->guest, SIDE_GUEST);
 	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, on_event, w);
 	random_poll_start(ends, seed);
-	run(w, random_now_ms() + seconds * 1000);
+	run(w, test_now_ms() + seconds * 1000);
 	random_poll_stop();
 	random_end_fini(&w->guest);
 	random_end_fini(&w->host);

@@ -19,6 +19,7 @@
 
 #include "random_flow.h"
 #include "random_poll.h"
+#include "test_clock.h"
 
 #define MAX_BURST 64u
 #define MAX_KEPT 48u
@@ -382,13 +383,13 @@ random_poll_stop(void)
 void
 random_poll_pass(void)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 
 	for (unsigned int i = 0; i < RANDOM_NB_POLLERS; i++) {
 		const uint64_t round = atomic_load(&pollers[i].rounds);
 
 		while (atomic_load(&pollers[i].rounds) == round) {
-			if (random_now_ms() > limit)
+			if (test_now_ms() > limit)
 				random_die("poller %u has not come round in %u ms", i,
 						RANDOM_LIMIT_MS);
 			random_nap();
@@ -422,14 +423,14 @@ random_poll_traffic(bool on)
 void
 random_poll_flush(bool on)
 {
-	const uint64_t limit = random_now_ms() + RANDOM_LIMIT_MS;
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
 
 	atomic_store(&flush, on);
 	for (unsigned int i = 0; on && i < RANDOM_NB_POLLERS; i++) {
 		/* the first pass may fill the inbox of one that has been */
 		random_poll_pass();
 		while (atomic_load(&pollers[i].nb_kept) > 0 || !rte_ring_empty(pollers[i].inbox)) {
-			if (random_now_ms() > limit)
+			if (test_now_ms() > limit)
 				random_die("poller %u keeps %u mbufs", i,
 						atomic_load(&pollers[i].nb_kept));
 			random_nap();

@@ -10,25 +10,16 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "avp_gate.h"
+#include "test_clock.h"
 
 #define RUN_MS 500
 /* The kernel lets normal threads run 50 ms of each second however busy real-time ones are; a gate
  * that is shut by waiting for that is not shut in time. */
 #define SHUT_LIMIT_MS 500
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /*
  * Many bursts
@@ -66,17 +57,17 @@ change_while_polled(bool fence)
 {
 	struct poller poller = {0};
 	struct avp_gate *const gates[] = {&poller.gate};
-	uint64_t limit = now_ms() + RUN_MS;
+	uint64_t limit = test_now_ms() + RUN_MS;
 	pthread_t thread;
 
 	avp_gate_init(&poller.gate);
 	poller.gate.fence = fence || poller.gate.fence;
 	assert_int_equal(pthread_create(&thread, NULL, poll_for_ever, &poller), 0);
-	for (unsigned int i = 0; now_ms() < limit; i++) {
+	for (unsigned int i = 0; test_now_ms() < limit; i++) {
 		unsigned int before = atomic_load(&poller.entered);
 
 		avp_gate_open(&poller.gate);
-		while (atomic_load(&poller.entered) == before && now_ms() < limit)
+		while (atomic_load(&poller.entered) == before && test_now_ms() < limit)
 			;
 		assert_int_equal(avp_gate_shut(gates, 1, AVP_GATE_NO_LIMIT), 0);
 		/* alone: half a change may take its time */
@@ -207,9 +198,9 @@ shut_lets_a_burst_end_that_waits_for_our_cpu(void **state)
 		skip();
 	}
 	sched_setaffinity(0, sizeof(burst.cpu), &burst.cpu);
-	start = now_ms();
+	start = test_now_ms();
 	avp_gate_shut(gates, 1, AVP_GATE_NO_LIMIT);
-	start = now_ms() - start;
+	start = test_now_ms() - start;
 	pthread_setschedparam(pthread_self(), SCHED_OTHER, &normal);
 	sched_setaffinity(0, sizeof(before), &before);
 	pthread_join(burst.thread, NULL);

@@ -24,6 +24,7 @@
 
 #include "avpd_fixture.h"
 #include "avpd_pci.h"
+#include "test_clock.h"
 #include "vuser_server.h"
 
 /* Long enough to see that something does not happen, when it would otherwise at once. */
@@ -407,15 +408,6 @@ bad_entries_and_refusals_are_counted(void **state)
 	fake_guest_disconnect(&g);
 }
 
-static uint64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static int
 compare_u64(const void *a, const void *b)
 {
@@ -435,10 +427,10 @@ idle_device_answers_in_under_a_millisecond(void **state)
 
 	fake_guest_connect(&g, f);
 	for (uint32_t i = 0; i < 101; i++) {
-		const uint64_t start = now_us();
+		const uint64_t start = test_now_us();
 
 		assert_int_equal(fake_guest_request(&g, &link_down), 0);
-		us[i] = now_us() - start;
+		us[i] = test_now_us() - start;
 	}
 	qsort(us, 101, sizeof(us[0]), compare_u64);
 	print_message("median %llu us, longest %llu us\n", (unsigned long long)us[50],
@@ -452,7 +444,7 @@ static void
 requests_without_end_leave_the_loop_alive(void **state)
 {
 	struct avpd_fixture *f = *state;
-	const uint64_t end = now_us() + 500000;
+	const uint64_t end = test_now_us() + 500000;
 	struct avp_request config;
 	struct fake_guest g;
 	uint64_t longest = 0;
@@ -460,7 +452,7 @@ requests_without_end_leave_the_loop_alive(void **state)
 	fake_guest_connect(&g, f);
 	config = fake_guest_configuration(&g, true);
 	*g.slot = config;
-	while (now_us() < end) {
+	while (test_now_us() < end) {
 		enum avp_fifo_fault fault = AVP_FIFO_OK;
 		uint32_t n = avp_fifo_room(&g.req, AVPD_CTRL_FIFO_LEN, &fault);
 		uint64_t start;
@@ -469,10 +461,10 @@ requests_without_end_leave_the_loop_alive(void **state)
 			avp_fifo_set(&g.req, i, g.info->ctrl_slot_va);
 		avp_fifo_put_done(&g.req, n);
 		avp_fifo_get_done(&g.resp, avp_fifo_avail(&g.resp, 1, &fault));
-		start = now_us();
+		start = test_now_us();
 		assert_int_equal(status(f).guest.connected, 1);
-		if (now_us() - start > longest)
-			longest = now_us() - start;
+		if (test_now_us() - start > longest)
+			longest = test_now_us() - start;
 	}
 	print_message("%llu requests, the loop was away for %llu us at most\n",
 			(unsigned long long)status(f).counters.requests,

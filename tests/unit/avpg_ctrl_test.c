@@ -15,6 +15,7 @@
 
 #include "avpg_ctrl.h"
 #include "avpg_fake.h"
+#include "test_clock.h"
 
 struct fixture {
 	struct avpg_fake *fake;
@@ -43,15 +44,6 @@ teardown(void **state)
 
 	avpg_fake_destroy(f->fake);
 	return 0;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 static void
@@ -113,12 +105,12 @@ static void
 silence_ends_after_the_time_limit(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t start = now_ms();
+	uint64_t start = test_now_ms();
 	uint64_t took;
 
 	mode(f, AVPG_FAKE_SILENT);
 	assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -ETIMEDOUT);
-	took = now_ms() - start;
+	took = test_now_ms() - start;
 	assert_in_range(took, AVPG_CTRL_TIME_LIMIT_MS, 10 * AVPG_CTRL_TIME_LIMIT_MS);
 	assert_int_equal(f->ctrl.stats.timeouts, 1);
 }
@@ -164,9 +156,9 @@ a_lost_answer_does_not_block_later_requests(void **state)
 		assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -EPERM);
 		assert_int_equal(f->ctrl.stats.lost, i);
 		assert_int_equal(f->fake->last.req_id, AVP_REQ_SET_LINK);
-		start = now_ms();
+		start = test_now_ms();
 		assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1400), 0);
-		assert_true(now_ms() - start < AVPG_CTRL_TIME_LIMIT_MS / 2);
+		assert_true(test_now_ms() - start < AVPG_CTRL_TIME_LIMIT_MS / 2);
 	}
 }
 
@@ -176,9 +168,9 @@ answer_when_asked_again(void *arg)
 {
 	struct fixture *f = arg;
 	const struct avp_fifo *req = f->fake->req.fifo;
-	uint64_t limit = now_ms() + 2000;
+	uint64_t limit = test_now_ms() + 2000;
 
-	while (AVPG_FETCH(&req->write) == AVPG_FETCH(&req->read) && now_ms() < limit)
+	while (AVPG_FETCH(&req->write) == AVPG_FETCH(&req->read) && test_now_ms() < limit)
 		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	mode(f, AVPG_FAKE_ANSWER);
 	return NULL;

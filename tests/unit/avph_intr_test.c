@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "avph_intr.h"
+#include "test_clock.h"
 
 #define WAIT_MS 10000
 
@@ -70,15 +70,6 @@ static uint64_t
 kicks(struct fixture *f)
 {
 	return atomic_load(&f->intr.nb_kicks);
-}
-
-static uint64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 static void
@@ -139,17 +130,17 @@ what_may_not_kick_is_raised_at_the_tick(void **state)
 static void
 a_guest_that_arms_all_the_time_is_bounded(void **state)
 {
-	const uint64_t start_us = now_us();
+	const uint64_t start_us = test_now_us();
 	struct fixture *f = *state;
 	uint64_t nb = 0;
 
-	while (now_us() - start_us < 50000) {
+	while (test_now_us() - start_us < 50000) {
 		for (uint32_t i = 0; i < 1000; i++, nb++)
 			publish(f, 1 + i % 8);
 		avp_loop_run_once(f->loop, 0);
 	}
 	/* a kick a tick; and each time round, one message for all vectors */
-	assert_true(kicks(f) <= (now_us() - start_us) / AVP_TICK_US + 2);
+	assert_true(kicks(f) <= (test_now_us() - start_us) / AVP_TICK_US + 2);
 	assert_true(f->calls < nb / 100);
 	assert_int_equal(f->raised, 0x1fe);
 }
