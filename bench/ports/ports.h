@@ -102,7 +102,9 @@ struct options {
 struct side_result {
 	uint64_t packets;  /* received while measuring */
 	uint64_t bursts;   /* that had packets */
-	uint64_t busy_tsc; /* spent in bursts that had packets */
+	uint64_t rx_tsc;   /* spent in bursts that had packets: receiving, */
+	uint64_t work_tsc; /* working (making and freeing, one way), */
+	uint64_t tx_tsc;   /* and sending */
 	uint64_t measure_tsc;
 	uint64_t cpu_ns;       /* of the thread, while measuring */
 	uint64_t probe_tsc[2]; /* round trip of a cache line, before and after */

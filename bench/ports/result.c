@@ -66,19 +66,25 @@ total_drained(const struct control *control)
 			atomic_load(&control->state[SIDE_GUEST].drained);
 }
 
+static double
+per_packet(const struct side_result *result, uint64_t tsc)
+{
+	return result->packets > 0 ? (double)tsc / (double)result->packets : 0;
+}
+
 static void
 print_side(const char *name, const struct side_result *result)
 {
-	const double packets = (double)result->packets;
-	const double hz = (double)rte_get_tsc_hz();
-	const double seconds = (double)result->measure_tsc / hz;
+	const uint64_t busy_tsc = result->rx_tsc + result->work_tsc + result->tx_tsc;
+	const double seconds = (double)result->measure_tsc / (double)rte_get_tsc_hz();
 
-	printf(", \"%s\": {\"pps\": %.0f, \"cycles\": %.2f, \"per_burst\": %.2f, "
-	       "\"busy\": %.3f, \"cpu\": %.3f}",
-			name, seconds > 0 ? packets / seconds : 0,
-			packets > 0 ? (double)result->busy_tsc / packets : 0,
-			result->bursts > 0 ? packets / (double)result->bursts : 0,
-			seconds > 0 ? (double)result->busy_tsc / (double)result->measure_tsc : 0,
+	printf(", \"%s\": {\"pps\": %.0f, \"cycles\": %.2f, \"rx\": %.2f, \"work\": %.2f, "
+	       "\"tx\": %.2f, \"per_burst\": %.2f, \"busy\": %.3f, \"cpu\": %.3f}",
+			name, seconds > 0 ? (double)result->packets / seconds : 0,
+			per_packet(result, busy_tsc), per_packet(result, result->rx_tsc),
+			per_packet(result, result->work_tsc), per_packet(result, result->tx_tsc),
+			result->bursts > 0 ? (double)result->packets / (double)result->bursts : 0,
+			seconds > 0 ? (double)busy_tsc / (double)result->measure_tsc : 0,
 			seconds > 0 ? (double)result->cpu_ns / 1e9 / seconds : 0);
 }
 

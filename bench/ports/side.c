@@ -44,7 +44,9 @@ side_new_phase(struct side *side, uint32_t phase)
 	if (phase == PHASE_MEASURE) {
 		result->packets = 0;
 		result->bursts = 0;
-		result->busy_tsc = 0;
+		result->rx_tsc = 0;
+		result->work_tsc = 0;
+		result->tx_tsc = 0;
 		result->nb_pings = 0;
 		memset(result->hist, 0, sizeof(result->hist));
 		side->start_cpu_ns = cpu_ns();
@@ -88,15 +90,18 @@ side_drained(struct side *side, uint64_t nb)
 	add(&side->control->state[side->id].drained, nb);
 }
 
+/* A burst with packets: the cycles of receiving, working and sending. */
 static inline void
-side_count(struct side *side, uint16_t nb, uint64_t tsc)
+side_count(struct side *side, uint16_t nb, uint64_t rx_tsc, uint64_t work_tsc, uint64_t tx_tsc)
 {
 	/* Once the phase is over its figures stand. */
 	if (unlikely(side->phase != PHASE_MEASURE))
 		return;
 	side->result->packets += nb;
 	side->result->bursts++;
-	side->result->busy_tsc += tsc;
+	side->result->rx_tsc += rx_tsc;
+	side->result->work_tsc += work_tsc;
+	side->result->tx_tsc += tx_tsc;
 }
 
 /*
@@ -246,14 +251,16 @@ side_forward_queue(struct side *side, struct end *from, struct end *to, uint16_t
 	struct rte_mbuf *pkts[MAX_BURST];
 	const uint64_t start = rte_rdtsc();
 	const uint16_t nb = from->rx(from, queue, pkts, (uint16_t)side->point->burst);
-	uint64_t tsc;
+	uint64_t received;
+	uint64_t worked;
 
 	if (nb == 0)
 		return;
+	received = rte_rdtsc();
 	side_work(side, pkts, nb);
-	tsc = rte_rdtsc() - start;
-	tsc += side_send(side, to, queue, pkts, nb);
-	side_count(side, nb, tsc);
+	worked = rte_rdtsc();
+	side_count(side, nb, received - start, worked - received,
+			side_send(side, to, queue, pkts, nb));
 }
 
 /* Take out what still comes, until the phase is over. */
@@ -345,7 +352,7 @@ side_ping(struct side *side)
 			continue;
 		result->nb_pings++;
 		result->hist[hist_index(rte_rdtsc() - start)]++;
-		side_count(side, 1, 0);
+		side_count(side, 1, 0, 0, 0);
 	}
 	rte_pktmbuf_free(mbuf);
 	while (side_phase(side) != PHASE_STOP)
@@ -368,7 +375,7 @@ side_source(struct side *side)
 
 			for (uint16_t q = 0; q < side->point->nb_queues; q++) {
 				const uint64_t start = rte_rdtsc();
-				uint64_t tsc;
+				uint64_t worked;
 
 				if (rte_pktmbuf_alloc_bulk(end->pool, pkts, burst) != 0) {
 					end->tx(end, q, NULL, 0); /* frees what was sent */
@@ -379,10 +386,10 @@ side_source(struct side *side)
 					pkts[n]->pkt_len = side->point->sizes[0];
 				}
 				side_work(side, pkts, burst);
-				tsc = rte_rdtsc() - start;
-				tsc += side_send(side, end, q, pkts, burst);
+				worked = rte_rdtsc() - start;
+				side_count(side, burst, 0, worked,
+						side_send(side, end, q, pkts, burst));
 				side_made(side, burst);
-				side_count(side, burst, tsc);
 			}
 		}
 	}
@@ -404,12 +411,15 @@ side_sink(struct side *side)
 				const uint16_t nb =
 						end->rx(end, q, pkts, (uint16_t)side->point->burst);
 
+				uint64_t received;
+
 				if (nb == 0)
 					continue;
+				received = rte_rdtsc();
 				side_work(side, pkts, nb);
 				rte_pktmbuf_free_bulk(pkts, nb);
 				side_drained(side, nb);
-				side_count(side, nb, rte_rdtsc() - start);
+				side_count(side, nb, received - start, rte_rdtsc() - received, 0);
 			}
 		}
 	}
