@@ -118,6 +118,11 @@ end_start(struct end *end, const struct point *point)
 	if (largest > RTE_ETHER_MAX_LEN)
 		conf.rxmode.mtu = largest - RTE_ETHER_HDR_LEN;
 	ret = rte_eth_dev_configure(end->port_id, nb_queues, nb_queues, &conf);
+	if (ret == -EINVAL && largest > RTE_ETHER_MAX_LEN) {
+		/* net_memif knows no MTU, but takes whatever its buffers have room for */
+		conf.rxmode.mtu = RTE_ETHER_MTU;
+		ret = rte_eth_dev_configure(end->port_id, nb_queues, nb_queues, &conf);
+	}
 	for (uint16_t q = 0; ret == 0 && q < nb_queues; q++) {
 		ret = rte_eth_rx_queue_setup(end->port_id, q, (uint16_t)point->nb_desc,
 				SOCKET_ID_ANY, NULL, end->pool);

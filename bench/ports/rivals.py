@@ -15,13 +15,14 @@ LIMIT = "ring"
 class Rival:
     """One way to connect a guest. Its attributes are the arguments of __init__()."""
 
-    def __init__(self, label, host, guest, args=(), jumbo_host="", jumbo_guest="", setup="",
+    def __init__(self, label, host, guest, args=(), usual_host="", jumbo_host="", jumbo_guest="", setup="",
                  real_time=True, tests=("ends", "switch", "ping", "to-guest", "to-host"),
-                 processes=(1, 2), max_size=9018, avp=False, note=""):
+                 processes=(1, 2), max_size=9018, clip=None, avp=False):
         self.label = label              # in tables
         self.host = host
         self.guest = guest
         self.args = list(args)          # for bench_ports
+        self.usual_host = usual_host    # appended to the end for packets up to 1518 bytes
         self.jumbo_host = jumbo_host    # appended to the end for packets above 1518 bytes
         self.jumbo_guest = jumbo_guest
         self.setup = setup              # shell, before, in a network namespace of its own
@@ -29,14 +30,16 @@ class Rival:
         self.tests = tests
         self.processes = processes
         self.max_size = max_size
+        self.clip = clip                # longer packets are made this long
         self.avp = avp
-        self.note = note
 
 
 def avp(label, host_args="", guest=None, args=(), **kwargs):
-    host = "net_avp_host{i},socket={dir}/p{i},queues={queues},ring=512" + host_args
+    host = "net_avp_host{i},socket={dir}/p{i},queues={queues}" + host_args
     guest = guest or "net_avp_user{i},socket={dir}/p{i}"
-    return Rival(label, host, guest, args, jumbo_host=",mru=9238", avp=True, **kwargs)
+    # a packet of 9000 bytes takes five buffers
+    return Rival(label, host, guest, args, usual_host=",ring=512", jumbo_host=",ring=2048,mru=9238",
+                 avp=True, **kwargs)
 
 
 def vhost(label, guest_args):
@@ -56,7 +59,7 @@ STOCK = "stock:{dir}/p{i}"
 QUIET = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
 AF_PACKET = ",qpairs={queues},blocksz=4096,framesz=2048,framecnt=512,qdisc_bypass=1"
 KERNEL = {"real_time": False, "tests": ("ends", "ping", "to-guest", "to-host"), "processes": (1,),
-          "max_size": 1518}
+          "max_size": 1518, "clip": 1514}
 
 # The order is that of tables.
 RIVALS = {

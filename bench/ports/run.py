@@ -158,12 +158,12 @@ class Runner:
         ends = 2 if work.test == "switch" else 1
         command = [self.args.program]
         for i in range(ends):
-            for side, spec, more in (("--host", rival.host, rival.jumbo_host),
-                                     ("--guest", rival.guest, rival.jumbo_guest)):
-                command += [side, (spec + (more if jumbo else "")).format(
-                    i=i, dir=folder, queues=work.queues)]
+            for side, spec in (("--host", rival.host + (rival.jumbo_host if jumbo else rival.usual_host)),
+                               ("--guest", rival.guest + (rival.jumbo_guest if jumbo else ""))):
+                command += [side, spec.format(i=i, dir=folder, queues=work.queues)]
+        sizes = [min(size, rival.clip or size) for size in work.sizes]
         command += ["--test", work.test, "--work", work.work,
-                    "--size", ",".join(str(size) for size in work.sizes),
+                    "--size", ",".join(str(size) for size in sizes),
                     "--burst", str(work.burst), "--in-flight", str(work.in_flight),
                     "--queues", str(work.queues), "--processes", str(work.processes),
                     "--cpus", "%d,%d" % tuple(reversed(self.args.cpus) if swapped else self.args.cpus),
@@ -196,7 +196,8 @@ class Runner:
         finally:
             shutil.rmtree(folder)
         if done.returncode != 0:
-            lines = [line for line in done.stderr.strip().split("\n") if line]
+            lines = [line for line in done.stderr.split("\n") if line]
+            lines = [line for line in lines if line.startswith("bench_ports: ")] or lines
             raise Failed(lines[0] if lines else "exit status %d" % done.returncode)
         point = json.loads(done.stdout.strip().split("\n")[-1])
         if point["host"]["pps"] == 0:
