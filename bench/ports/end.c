@@ -178,25 +178,3 @@ end_is_up(const struct end *end)
 	return rte_eth_link_get_nowait(end->port_id, &link) == 0 &&
 			link.link_status == RTE_ETH_LINK_UP;
 }
-
-void
-end_modes(const struct end *end, char *text, size_t size)
-{
-	struct rte_eth_burst_mode rx = {0};
-	struct rte_eth_burst_mode tx = {0};
-
-	text[0] = '\0';
-	if (end->stock == NULL && rte_eth_rx_burst_mode_get(end->port_id, 0, &rx) == 0 &&
-			rte_eth_tx_burst_mode_get(end->port_id, 0, &tx) == 0)
-		snprintf(text, size, "%s / %s", rx.info, tx.info);
-}
-
-uint64_t
-end_missed(const struct end *end)
-{
-	struct rte_eth_stats stats;
-
-	if (end->stock != NULL || rte_eth_stats_get(end->port_id, &stats) != 0)
-		return 0;
-	return stats.imissed + stats.ierrors + stats.oerrors;
-}

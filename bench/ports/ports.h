@@ -167,8 +167,8 @@ const char *work_name(enum work work);
 
 /* result.c */
 
-/** Print the point as JSON, one line. @missed: packets that ports say they have lost. */
-void result_print(const struct options *options, const struct control *control, uint64_t missed);
+/** Print the point as JSON, one line. @ends_kib: memory of a pair of ends, 0 = not known. */
+void result_print(const struct options *options, const struct control *control, uint64_t ends_kib);
 uint64_t total_made(const struct control *control);
 uint64_t total_drained(const struct control *control);
 
@@ -179,10 +179,6 @@ uint64_t total_drained(const struct control *control);
 int end_open(struct end *end, enum side_id side, const char *spec, const struct point *point);
 /** Can packets pass? */
 bool end_is_up(const struct end *end);
-/** Names of the burst functions in use, as far as the driver tells. */
-void end_modes(const struct end *end, char *text, size_t size);
-/** Packets that the port says it has lost. */
-uint64_t end_missed(const struct end *end);
 
 /* stock.c: a guest that behaves like the driver of unmodified DPDK packages */
 
@@ -196,6 +192,11 @@ uint16_t stock_tx(struct stock *stock, uint16_t queue, struct rte_mbuf **pkts, u
 int side_main(void *arg);
 /** The place in a histogram that counts @value, TSC cycles. */
 uint32_t hist_index(uint64_t value);
+
+/* mem.c */
+
+/** Memory that this process uses, whoever else does. */
+uint64_t mem_kib(void);
 
 /* probe.c */
 

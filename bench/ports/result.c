@@ -89,7 +89,7 @@ print_side(const char *name, const struct side_result *result)
 }
 
 void
-result_print(const struct options *options, const struct control *control, uint64_t missed)
+result_print(const struct options *options, const struct control *control, uint64_t ends_kib)
 {
 	const struct side_result *host = &control->result[SIDE_HOST];
 	const struct side_result *guest = &control->result[SIDE_GUEST];
@@ -103,8 +103,9 @@ result_print(const struct options *options, const struct control *control, uint6
 			options->cpus[SIDE_GUEST]);
 	print_side("host", host);
 	print_side("guest", guest);
-	printf(", \"made\": %" PRIu64 ", \"lost\": %" PRId64 ", \"missed\": %" PRIu64, made,
-			(int64_t)(made - drained), missed);
+	printf(", \"made\": %" PRIu64 ", \"lost\": %" PRId64, made, (int64_t)(made - drained));
+	if (ends_kib > 0)
+		printf(", \"mem_kib\": %" PRIu64, ends_kib);
 	printf(", \"probe_ns\": [%.0f, %.0f], \"tsc_hz\": %" PRIu64,
 			(double)host->probe_tsc[0] * ns, (double)host->probe_tsc[1] * ns,
 			rte_get_tsc_hz());

@@ -168,7 +168,7 @@ class Runner:
                     "--queues", str(work.queues), "--processes", str(work.processes),
                     "--cpus", "%d,%d" % tuple(reversed(self.args.cpus) if swapped else self.args.cpus),
                     "--mem", str(MEM_MB), "--ms", str(self.args.ms), "--warm", "40"]
-        command += ["--mbufs", "8191"] if work.queues > 2 else []
+        command += ["--mbufs", str(2048 * work.queues - 1)]
         command += ["--mbuf-room", "9216"] if jumbo and not rival.avp else []
         command += ["--huge"] if self.huge else []
         command += ["--real-time"] if self.real_time(rival) else []
