@@ -54,6 +54,7 @@ def memif(label, guest_args=""):
                  jumbo_host=",bsize=9216", jumbo_guest=",bsize=9216")
 
 
+COPY = "net_avp_user{i},socket={dir}/p{i},recycle=0"
 STOCK = "stock:{dir}/p{i}"
 # Without addresses of its own the kernel says nothing by itself.
 QUIET = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
@@ -64,11 +65,14 @@ KERNEL = {"real_time": False, "tests": ("ends", "ping", "to-guest", "to-host"), 
 # The order is that of tables.
 RIVALS = {
     "avp-stock": avp("AVP, stock driver (emulated)", guest=STOCK),
-    "avp-copy": avp("AVP, our driver by copy"),
-    "avp-copy-app": avp("AVP, by copy, host with application's mempool", args=["--app-pool"]),
+    "avp-copy": avp("AVP, our driver by copy", guest=COPY),
+    "avp-recycle": avp("AVP, our driver, recycle"),
+    "avp-recycle-app": avp("AVP, recycle, host with application's mempool", args=["--app-pool"]),
     "avp-domain-stock": avp("AVP, one domain, stock driver (emulated)", ",domain=d", guest=STOCK,
                             tests=("switch",)),
-    "avp-domain-copy": avp("AVP, one domain, our driver by copy", ",domain=d", tests=("switch",)),
+    "avp-domain-copy": avp("AVP, one domain, our driver by copy", ",domain=d", guest=COPY,
+                           tests=("switch",)),
+    "avp-domain-recycle": avp("AVP, one domain, our driver, recycle", ",domain=d", tests=("switch",)),
     "vhost-packed": vhost("vhost-user, virtio-user packed in-order vectorized",
                           "packed_vq=1,in_order=1,mrg_rxbuf=0,vectorized=1"),
     "vhost-split": vhost("vhost-user, virtio-user split in-order", "in_order=1,mrg_rxbuf=0"),

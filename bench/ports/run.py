@@ -36,11 +36,11 @@ MEM_MB = 384
 REFERENCE_EVERY = 4
 IMIX = [64] * 7 + [576] * 4 + [1518]
 
-ENDS = ["avp-stock", "avp-copy", "avp-copy-app", "vhost-packed", "vhost-split", "vhost-split-vec",
+ENDS = ["avp-stock", "avp-copy", "avp-recycle", "avp-recycle-app", "vhost-packed", "vhost-split", "vhost-split-vec",
         "memif", "memif-zc", "tap", "af-packet", "ring"]
-SWITCH = ["avp-domain-stock", "avp-domain-copy", "avp-stock", "avp-copy", "vhost-packed",
-          "vhost-split", "memif", "memif-zc", "ring"]
-FAST = ["avp-stock", "avp-copy", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
+SWITCH = ["avp-domain-stock", "avp-domain-copy", "avp-domain-recycle", "avp-stock", "avp-copy",
+          "avp-recycle", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
+FAST = ["avp-stock", "avp-copy", "avp-recycle", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
 
 
 class Work:
