@@ -206,14 +206,16 @@ random_words_all_over_shared_memory_harm_no_burst_by_pointer(void **state)
 			AVPG_SCRIBBLE_DESCS | AVPG_SCRIBBLE_FIFOS | AVPG_SCRIBBLE_DATA, 300);
 }
 
+/* Two values for one word of each of the first buffers' descriptors. */
 struct flipper {
 	struct avpg_fake *fake;
+	size_t offset;
+	uint64_t value[2]; /* the first is added to the buffer's label */
 	pthread_t thread;
 	atomic_bool quit;
 };
 
-/* Where the data of the first buffers is: in BAR 2, and nowhere. As quickly as can be, so that who
- * looks twice sees both. */
+/* As quickly as can be, so that who looks twice sees both. */
 static void *
 flipper_main(void *arg)
 {
@@ -221,21 +223,32 @@ flipper_main(void *arg)
 
 	for (uint32_t i = 0; !atomic_load_explicit(&flipper->quit, memory_order_relaxed); i++) {
 		uint64_t va = avpg_fake_buf_va(flipper->fake, i % NB_FLIPPED);
-		uint64_t *data_va = &avpg_fake_desc(flipper->fake, i % NB_FLIPPED)->data_va;
+		uint64_t value = i / NB_FLIPPED % 2 == 0 ? va + flipper->value[0]
+							 : flipper->value[1];
 
-		atomic_store_explicit((_Atomic uint64_t *)data_va,
-				i / NB_FLIPPED % 2 == 0 ? va + AVPG_FAKE_BUF_DATA_OFF : INT64_MAX,
-				memory_order_relaxed);
+		atomic_store_explicit((_Atomic uint64_t *)avpg_fake_at(
+						      flipper->fake, va + flipper->offset),
+				value, memory_order_relaxed);
 	}
 	return NULL;
+}
+
+static void
+flipper_stop(struct flipper *flipper)
+{
+	atomic_store(&flipper->quit, true);
+	pthread_join(flipper->thread, NULL);
 }
 
 static void
 a_data_pointer_that_flips_is_not_looked_at_twice(void **state)
 {
 	struct avpg_fixture *f = *state;
-	struct flipper flipper = {.fake = f->fake};
-	uint64_t end = end_of_test(400);
+	/* in BAR 2, and nowhere */
+	struct flipper flipper = {.fake = f->fake,
+			.offset = offsetof(struct avp_desc, data_va),
+			.value = {AVPG_FAKE_BUF_DATA_OFF, INT64_MAX}};
+	uint64_t end = end_of_test(300);
 	struct rte_mbuf *m;
 	uint64_t va;
 
@@ -256,11 +269,49 @@ a_data_pointer_that_flips_is_not_looked_at_twice(void **state)
 			avpg_fake_get(&f->fake->tx[0], &va);
 		}
 	}
-	atomic_store(&flipper.quit, true);
-	pthread_join(flipper.thread, NULL);
+	flipper_stop(&flipper);
 	/* both were seen */
 	assert_true(fixture_xstat(f, "tx_q0_bad_buffer") > 0);
 	assert_true(fixture_xstat(f, "tx_q0_packets") > avpg_fake_default.nb_bufs);
+}
+
+/* A descriptor that is its own second, and then has none: a chain of one buffer, twice. */
+static void
+a_buffer_that_follows_itself_becomes_no_endless_mbuf(void **state)
+{
+	struct avpg_fixture *f = *state;
+	struct avpg_fake_conf conf = avpg_fake_default;
+	uint64_t end = end_of_test(300);
+	uint8_t data[60];
+	uint64_t va;
+
+	conf.features = AVP_FEATURE_RECYCLE;
+	fixture_recreate(f, &conf, MBUF_ROOM);
+	fixture_start(f, 1, 1);
+	struct flipper flipper = {.fake = f->fake,
+			.offset = offsetof(struct avp_desc, next_va),
+			.value = {0, 0}};
+
+	memset(data, 0xff, sizeof(data));
+	for (uint32_t i = 0; i < NB_FLIPPED; i++) {
+		avpg_fake_pkt(f->fake, i, data, sizeof(data), 2048);
+		avpg_fake_desc(f->fake, i)->nb_segs = 2;
+		avpg_fake_desc(f->fake, i)->data_len = sizeof(data) / 2;
+	}
+	assert_int_equal(pthread_create(&flipper.thread, NULL, flipper_main, &flipper), 0);
+	while (test_now_ns() < end) {
+		struct rte_mbuf *m;
+
+		for (uint32_t i = 0; i < NB_FLIPPED; i++) {
+			avpg_fake_put(&f->fake->rx[0], avpg_fake_buf_va(f->fake, i));
+			/* a chain of one buffer is no packet, whenever it was looked at */
+			assert_int_equal(rte_eth_rx_burst(f->port_id, 0, &m, 1), 0);
+			while (avpg_fake_get(&f->fake->free[0], &va))
+				;
+		}
+	}
+	flipper_stop(&flipper);
+	assert_true(fixture_xstat(f, "rx_q0_drop_bad_chain") > 0);
 }
 
 /* One operation that talks to the device. What comes of it is the host's choice. */
@@ -358,6 +409,7 @@ main(void)
 			TEST(fifos_that_change_while_they_are_read_harm_no_burst),
 			TEST(random_words_all_over_shared_memory_harm_no_burst),
 			TEST(a_data_pointer_that_flips_is_not_looked_at_twice),
+			TEST(a_buffer_that_follows_itself_becomes_no_endless_mbuf),
 			TEST(descriptors_that_change_harm_no_burst_by_pointer),
 			TEST(random_words_all_over_shared_memory_harm_no_burst_by_pointer),
 			TEST(random_words_in_control_and_info_hang_no_operation),
