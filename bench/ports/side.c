@@ -115,7 +115,7 @@ pkt_fill(struct rte_mbuf *mbuf, uint32_t size, uint32_t flow)
 		struct rte_ether_hdr eth;
 		struct rte_ipv4_hdr ip;
 		struct rte_udp_hdr udp;
-	} __rte_packed __rte_aligned(2) head = {
+	} __attribute__((packed, aligned(2))) head = {
 			.eth.dst_addr.addr_bytes = {2, 0, 0, 0, 1, (uint8_t)flow},
 			.eth.src_addr.addr_bytes = {2, 0, 0, 0, 2, (uint8_t)flow},
 			.eth.ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4),
