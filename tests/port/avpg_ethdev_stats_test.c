@@ -98,7 +98,8 @@ in_list(const char *list, const char *name)
 	return false;
 }
 
-/* Make @action happen: of the driver's counters those in @list have moved, and no others. */
+/* Make @action happen: of the driver's counters those in @list have moved, and no others but, where
+ * a busy machine makes a difference, those in brackets. */
 static void
 expect(struct avpg_fixture *f, void (*action)(struct avpg_fixture *f), const char *list)
 {
@@ -109,8 +110,10 @@ expect(struct avpg_fixture *f, void (*action)(struct avpg_fixture *f), const cha
 	snapshot(f, after);
 	for (int i = 0; i < nb_names; i++) {
 		const char *name = names[i].name;
+		char bracketed[sizeof(names[i].name) + 2];
 
-		if (is_ethdevs(name))
+		snprintf(bracketed, sizeof(bracketed), "(%s)", name);
+		if (is_ethdevs(name) || in_list(list, bracketed))
 			continue;
 		if (in_list(list, name) == (after[i] != before[i])) {
 			moved[i] |= after[i] != before[i];
@@ -413,10 +416,15 @@ answered_late(struct avpg_fixture *f)
 static void
 lose_an_answer(struct avpg_fixture *f)
 {
+	int ret = -ETIMEDOUT;
+
 	atomic_store(&f->fake->mode, AVPG_FAKE_LOSE);
 	set_mtu(f, -ETIMEDOUT);
 	atomic_store(&f->fake->mode, AVPG_FAKE_ANSWER);
-	set_mtu(f, 0);
+	/* half of its time goes by until the driver asks; on a busy machine all of it may */
+	for (int i = 0; i < 10 && ret != 0; i++)
+		ret = rte_eth_dev_set_mtu(f->port_id, 2000);
+	assert_int_equal(ret, 0);
 }
 
 static void
@@ -485,7 +493,8 @@ every_request_and_refusal_is_counted(void **state)
 	expect(f, refused, "ctrl_requests ctrl_refused");
 	expect(f, timed_out, "ctrl_requests ctrl_timeouts");
 	expect(f, answered_late, "ctrl_requests ctrl_late_answers");
-	expect(f, lose_an_answer, "ctrl_requests ctrl_timeouts ctrl_lost_answers");
+	expect(f, lose_an_answer,
+			"ctrl_requests ctrl_timeouts ctrl_lost_answers (ctrl_late_answers)");
 	expect(f, answered_with_noise, "ctrl_requests ctrl_bad_answers");
 	expect(f, ctrl_fifo_fault, "ctrl_requests ctrl_fifo_faults");
 	expect(f, busy, "ops_busy");
