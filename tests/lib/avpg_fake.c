@@ -351,6 +351,7 @@ fake_write32(struct avpg_hw *hw, uint32_t reg, uint32_t value)
 	if (reg == AVP_REG_INTR_MASK)
 		atomic_store(&fake->intr_mask, value);
 	if (reg == AVP_REG_MIGRATION_ACK) {
+		fake->ack_thread = pthread_self();
 		atomic_store(&fake->ack, value);
 		atomic_fetch_add(&fake->acks, 1);
 	}

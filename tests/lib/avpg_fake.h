@@ -96,6 +96,7 @@ struct avpg_fake {
 	atomic_uint link_mtu;
 	atomic_uint ack;        /* as written */
 	atomic_uint acks;       /* times written */
+	pthread_t ack_thread;   /* by whom */
 	atomic_int lives;       /* register accesses that still work; then it is gone, -ENODEV */
 	bool early_irq;         /* raise vector 0 as soon as it is enabled */
 	void *intr_handle;      /* struct rte_intr_handle, by avpg_port_fixture */

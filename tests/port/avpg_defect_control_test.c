@@ -136,17 +136,15 @@ slow_request_main(void *arg)
 	return NULL;
 }
 
-static void
-bursts_and_counters_go_on_while_a_request_waits(void **state)
+/* How often packets pass and counters are read, before a request's limit has passed. */
+static uint64_t
+rounds_while_a_request_waits(struct avpg_fixture *f)
 {
-	struct avpg_fixture *f = *state;
 	struct slow_request req = {.f = f};
-	unsigned int taken;
+	unsigned int taken = atomic_load(&f->fake->taken);
 	uint64_t nb = 0;
 
-	fixture_start(f, 1, 1);
 	atomic_store(&f->fake->mode, AVPG_FAKE_SILENT);
-	taken = atomic_load(&f->fake->taken);
 	assert_int_equal(pthread_create(&req.thread, NULL, slow_request_main, &req), 0);
 	assert_true(avpg_fake_wait(&f->fake->taken, taken + 1));
 	while (!atomic_load(&req.done)) {
@@ -160,8 +158,22 @@ bursts_and_counters_go_on_while_a_request_waits(void **state)
 	}
 	pthread_join(req.thread, NULL);
 	assert_int_equal(req.ret, -ETIMEDOUT);
-	assert_true(nb > 0);
 	atomic_store(&f->fake->mode, AVPG_FAKE_ANSWER);
+	assert_int_equal(rte_eth_dev_set_mtu(f->port_id, 1401), 0);
+	return nb;
+}
+
+static void
+bursts_and_counters_go_on_while_a_request_waits(void **state)
+{
+	struct avpg_fixture *f = *state;
+	uint64_t nb = 0;
+
+	fixture_start(f, 1, 1);
+	/* more than once only if this thread did not run while the request waited */
+	for (int i = 0; i < 10 && nb == 0; i++)
+		nb = rounds_while_a_request_waits(f);
+	assert_true(nb > 0);
 }
 
 /*
@@ -267,9 +279,9 @@ the_interrupt_thread_does_not_wait_for_the_device(void **state)
 	/* letting go takes a request, which this device does not answer */
 	atomic_store(&f->fake->mode, AVPG_FAKE_DEAF);
 	ask(f->fake, AVP_MIGRATION_DETACHED);
-	/* the handler is back, and who has answered is another thread, later */
-	assert_int_equal(atomic_load(&f->fake->acks), acks);
 	assert_int_equal(wait_ack(f->fake, acks), AVP_MIGRATION_ERROR);
+	/* so it was not the handler, which has run on this thread */
+	assert_false(pthread_equal(f->fake->ack_thread, pthread_self()));
 	atomic_store(&f->fake->mode, AVPG_FAKE_ANSWER);
 }
 
