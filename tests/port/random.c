@@ -15,7 +15,7 @@
 #include "random.h"
 #include "test_clock.h"
 
-#define TRACE_LINES 60u
+#define TRACE_LINES 500u
 #define TRACE_SIZE 160u
 #define MAX_PATHS 4u
 

@@ -854,7 +854,6 @@ step(struct world *w)
 static void
 put_up(struct world *w)
 {
-	pause_none(w);
 	if (!w->host_present)
 		host_add(w);
 	if (w->guest_present && w->gone)
@@ -873,6 +872,8 @@ put_up(struct world *w)
 		guest_start(w);
 	if (!w->guest_link)
 		guest_link_up(w);
+	/* last: a queue is started by a guest that is up */
+	pause_none(w);
 	wait_flow(w, MAX_WANTED);
 }
 
