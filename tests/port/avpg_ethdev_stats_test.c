@@ -448,9 +448,9 @@ ctrl_fifo_fault(struct avpg_fixture *f)
 static void
 busy(struct avpg_fixture *f)
 {
-	pthread_mutex_lock(&f->port->ctl_lock);
+	atomic_store(&f->port->migrating, true);
 	set_mtu(f, -EBUSY);
-	pthread_mutex_unlock(&f->port->ctl_lock);
+	atomic_store(&f->port->migrating, false);
 }
 
 static void

@@ -629,7 +629,7 @@ attach(struct world *w)
 	loss_begin();
 	do
 		ret = rte_avp_host_attach(w->host.port_id, RANDOM_LIMIT_MS);
-	while (again(w, ret == -EIO ? -EBUSY : ret, 0, limit));
+	while (again(w, ret == -EIO ? -ETIMEDOUT : ret, 0, limit));
 	w->detached = false;
 	loss_end();
 }
@@ -785,7 +785,7 @@ static const struct operation {
 		{"guest: stop", guest_stop, can_guest_stop, 6},
 		{"guest: start", guest_start, can_guest_start, 40},
 		{"guest: reconfigure", guest_reconfigure, can_guest_remove, 8},
-		{"guest: reset", guest_reset, can_guest_ask, 0},
+		{"guest: reset", guest_reset, can_guest_ask, 3},
 		{"guest: link down", guest_link_down, can_guest_link_down, 6},
 		{"guest: link up", guest_link_up, can_guest_link_up, 40},
 		{"guest: set MTU", guest_mtu, can_guest_ask, 3},

@@ -51,12 +51,14 @@ avpg_ctl_begin(struct avpg_port *port, const char *what)
 {
 	enum avpg_state state;
 
-	if (pthread_mutex_trylock(&port->ctl_lock) != 0) {
+	if (atomic_load(&port->migrating)) {
 		atomic_fetch_add(&port->ops_busy, 1);
 		AVPG_LOG(WARNING, "%s: %s: busy with a detach or attach, try again", port->name,
 				what);
 		return -EBUSY;
 	}
+	/* the port's thread may have it for a link event: that is not the application's business */
+	pthread_mutex_lock(&port->ctl_lock);
 	state = avpg_port_state(port);
 	if (state == AVPG_ATTACHED)
 		return 0;
@@ -571,6 +573,7 @@ port_init(struct avpg_port *port, struct rte_eth_dev *dev, struct avpg_hw *hw, s
 	port->name = dev->data->name;
 	atomic_init(&port->state, AVPG_ATTACHED);
 	port->max_queues = hw->max_queues;
+	atomic_init(&port->migrating, false);
 	atomic_init(&port->promiscuous, false);
 	/* what every AVP driver does, until the application says otherwise */
 	atomic_init(&port->all_groups, true);

@@ -33,9 +33,12 @@ on_interrupt(void *arg)
 	sem_post(&port->wake);
 }
 
+/* The end of a detach or attach. What is left to do is short: the application may wait for it, and
+ * is not refused what it asks for when the host knows that all is done. */
 static void
 acknowledge(struct avpg_port *port, enum avp_migration reached)
 {
+	atomic_store(&port->migrating, false);
 	if (port->hw->ops->write32(port->hw, AVP_REG_MIGRATION_ACK, reached) != 0)
 		AVPG_LOG(WARNING, "%s: acknowledge %d: the device is gone", port->name, reached);
 }
@@ -54,6 +57,7 @@ detach(struct avpg_port *port)
 {
 	int ret = 0;
 
+	atomic_store(&port->migrating, true);
 	if (avpg_port_state(port) == AVPG_ATTACHED) {
 		ret = avpg_queues_close(port);
 		avpg_state_set(port, AVPG_DETACHED);
@@ -116,8 +120,10 @@ take_device(struct avpg_port *port)
 static void
 attach(struct avpg_port *port)
 {
-	int ret = avpg_queues_close(port);
+	int ret;
 
+	atomic_store(&port->migrating, true);
+	ret = avpg_queues_close(port);
 	if (ret == 0)
 		ret = take_device(port);
 	avpg_state_set(port, ret == 0 ? AVPG_ATTACHED : AVPG_FAILED);

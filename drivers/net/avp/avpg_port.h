@@ -198,6 +198,7 @@ struct avpg_port {
 	atomic_bool host_link_down; /* as the device said last; false where it does not say */
 	_Atomic uint32_t host_mtu;  /* likewise, a limit in bytes; 0 = none */
 	_Atomic(enum avpg_state) state;
+	atomic_bool migrating; /* a detach or attach is under way; not a mere link event */
 	/* the port's own thread, see avpg_migrate.c */
 	pthread_t thread;
 	bool thread_running;
