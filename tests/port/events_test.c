@@ -6,6 +6,8 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -35,11 +37,19 @@ static struct pair pair;
 /* Events of the guest's and of the host's port, by type. */
 static atomic_uint events[2][RTE_ETH_EVENT_MAX];
 
+/* Calls on a thread that goes before all others. */
+static atomic_uint nb_urgent;
+
 static int
 on_event(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
 {
+	struct sched_param param;
+	int policy;
+
 	(void)port_id;
 	(void)ret;
+	if (pthread_getschedparam(pthread_self(), &policy, &param) != 0 || policy != SCHED_OTHER)
+		atomic_fetch_add(&nb_urgent, 1);
 	atomic_fetch_add(&events[arg != NULL][type], 1);
 	return 0;
 }
@@ -177,6 +187,7 @@ each_end_learns_of_the_others_mtu(void **state)
 	count_events(&p->host, true, RTE_ETH_EVENT_QUEUE_STATE);
 	assert_int_equal(rte_eth_dev_set_mtu(p->guest.port_id, 9000), 0);
 	wait_count(numbers, 1);
+	assert_int_equal(atomic_load(&nb_urgent), 0);
 	assert_int_equal(rte_avp_host_info_get(p->host.port_id, &info), 0);
 	assert_int_equal(info.mtu, 9000);
 	before = atomic_load(lsc);

@@ -6,6 +6,8 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -260,6 +262,27 @@ port_rebuild(struct avph_port *port)
 	port_format(port);
 }
 
+/*
+ * Tell the application. Its callbacks are no business for a thread that goes before all others; nor
+ * is ethdev's spinlock on the list of them, whose holder may be waiting for the very CPU that we
+ * would spin on, until the kernel stops us after a second. So go down for it.
+ */
+static void
+port_event(struct avph_port *port, enum rte_eth_event_type event)
+{
+	const struct sched_param normal = {.sched_priority = 0};
+	const pthread_t self = pthread_self();
+	struct sched_param param;
+	bool lowered = false;
+	int policy;
+
+	if (pthread_getschedparam(self, &policy, &param) == 0 && policy != SCHED_OTHER)
+		lowered = pthread_setschedparam(self, SCHED_OTHER, &normal) == 0;
+	rte_eth_dev_callback_process(port->eth_dev, event, NULL);
+	if (lowered)
+		pthread_setschedparam(self, policy, &param);
+}
+
 void
 avph_port_link_report(struct avph_port *port, bool event)
 {
@@ -274,7 +297,7 @@ avph_port_link_report(struct avph_port *port, bool event)
 
 	rte_eth_linkstatus_set(port->eth_dev, &link);
 	if (event && up != was_up && port->eth_dev->data->dev_conf.intr_conf.lsc != 0)
-		rte_eth_dev_callback_process(port->eth_dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+		port_event(port, RTE_ETH_EVENT_INTR_LSC);
 }
 
 /*
@@ -374,7 +397,7 @@ chan_handle_guest(struct avph_port *port, const struct avpd_msg *msg)
 	log_guest(port, &was);
 	if (guest.nb_tx_queues != was.nb_tx_queues || guest.nb_rx_queues != was.nb_rx_queues ||
 			guest.mtu != was.mtu)
-		rte_eth_dev_callback_process(port->eth_dev, RTE_ETH_EVENT_QUEUE_STATE, NULL);
+		port_event(port, RTE_ETH_EVENT_QUEUE_STATE);
 	avph_port_link_report(port, true);
 }
 
