@@ -115,7 +115,8 @@ bench: all ## benchmarks: a table and JSON
 bench-full: all ## all that can be measured of ports and their rivals; 45 minutes
 	@devtools/setup netns
 	bench/ports/run.py --program $(BUILD)/bench/bench_ports --plan full \
-		--plugin $(BUILD)/drivers/net/avp/librte_net_avp.so --out $(BUILD)/bench/ports-full
+		--plugin $(BUILD)/drivers/net/avp/librte_net_avp.so \
+		--switch $(BUILD)/switch/avp-switch --out $(BUILD)/bench/ports-full
 
 .PHONY: format
 format: ## clang-format in place

@@ -109,6 +109,8 @@ end_start(struct end *end, const struct point *point)
 {
 	const uint16_t nb_queues = (uint16_t)point->nb_queues;
 	struct rte_eth_conf conf = {.rxmode.mtu = RTE_ETHER_MTU};
+	uint16_t nb_rxd = (uint16_t)point->nb_desc;
+	uint16_t nb_txd = nb_rxd;
 	uint32_t largest = 0;
 	int ret;
 
@@ -123,12 +125,13 @@ end_start(struct end *end, const struct point *point)
 		conf.rxmode.mtu = RTE_ETHER_MTU;
 		ret = rte_eth_dev_configure(end->port_id, nb_queues, nb_queues, &conf);
 	}
+	if (ret == 0)
+		ret = rte_eth_dev_adjust_nb_rx_tx_desc(end->port_id, &nb_rxd, &nb_txd);
 	for (uint16_t q = 0; ret == 0 && q < nb_queues; q++) {
-		ret = rte_eth_rx_queue_setup(end->port_id, q, (uint16_t)point->nb_desc,
-				SOCKET_ID_ANY, NULL, end->pool);
+		ret = rte_eth_rx_queue_setup(
+				end->port_id, q, nb_rxd, SOCKET_ID_ANY, NULL, end->pool);
 		if (ret == 0)
-			ret = rte_eth_tx_queue_setup(end->port_id, q, (uint16_t)point->nb_desc,
-					SOCKET_ID_ANY, NULL);
+			ret = rte_eth_tx_queue_setup(end->port_id, q, nb_txd, SOCKET_ID_ANY, NULL);
 	}
 	if (ret == 0)
 		ret = rte_eth_dev_start(end->port_id);

@@ -44,7 +44,9 @@
 static int
 eal_start(const struct options *options, bool has_host, bool has_guest)
 {
-	const uint32_t main_cpu = options->cpus[has_host ? SIDE_HOST : SIDE_GUEST];
+	/* never on the CPU that another program polls on */
+	const bool on_host = has_host && options->nb_ends[SIDE_HOST] > 0;
+	const uint32_t main_cpu = options->cpus[on_host ? SIDE_HOST : SIDE_GUEST];
 	char lcores[96];
 	char prefix[32];
 	char mem[16];
@@ -115,8 +117,8 @@ make_ends(const struct options *options, struct side *side)
 {
 	int ret = 0;
 
-	side->ends = calloc(options->nb_ends, sizeof(*side->ends));
-	side->nb_ends = options->nb_ends;
+	side->nb_ends = options->nb_ends[side->id];
+	side->ends = calloc(RTE_MAX(side->nb_ends, 1u), sizeof(*side->ends));
 	side->real_time = options->real_time;
 	side->point = &options->point;
 	side->result = &side->control->result[side->id];
@@ -164,8 +166,9 @@ run_side(void *arg)
 {
 	struct side *side = arg;
 
+	/* where the other program polls on the host's CPU, this lcore only probes: before it */
 	if (side->real_time)
-		set_priority(1);
+		set_priority(side->nb_ends == 0 ? 2 : 1);
 	side_main(side);
 	if (side->real_time)
 		set_priority(0);
@@ -255,7 +258,9 @@ run_threads(const struct options *options, struct control *control)
 		wait_side(control, id);
 	after_kib = mem_kib();
 	result_print(options, control,
-			after_kib > before_kib ? (after_kib - before_kib) / options->nb_ends : 0);
+			after_kib > before_kib
+					? (after_kib - before_kib) / options->nb_ends[SIDE_GUEST]
+					: 0);
 	return 0;
 }
 

@@ -16,7 +16,7 @@ static const char usage[] =
 		"END is a virtual device (net_memif0,role=server), ring:NAME or stock:SOCKET; give "
 		"as\n"
 		"many of each as there are pairs.\n"
-		"  --test ends|switch|ping|to-guest|to-host   what packets do (ends)\n"
+		"  --test ends|switch|ping|to-guest|to-host|through   what packets do (ends)\n"
 		"  --work io|mac|full    what is done to them (mac)\n"
 		"  --size N[,N...]       bytes of packets (64)\n"
 		"  --burst N --in-flight N --queues N --desc N --mbufs N --mbuf-room N\n"
@@ -56,6 +56,7 @@ static const char *const test_names[] = {
 		[TEST_PING] = "ping",
 		[TEST_TO_GUEST] = "to-guest",
 		[TEST_TO_HOST] = "to-host",
+		[TEST_THROUGH] = "through",
 };
 static const char *const work_names[] = {
 		[WORK_IO] = "io", [WORK_MAC] = "mac", [WORK_FULL] = "full"};
@@ -256,11 +257,15 @@ options_parse(struct options *options, int argc, char **argv)
 				id == '?' ? argv[optind - 1] : long_options[index].name, optarg);
 	if (optind != argc)
 		die("wrong argument", argv[optind]);
-	if (nb_ends[SIDE_HOST] == 0 || nb_ends[SIDE_HOST] != nb_ends[SIDE_GUEST])
-		die("--host and --guest", "as many of each, at least one");
-	if (options->point.test == TEST_SWITCH && nb_ends[SIDE_HOST] % 2 != 0)
-		die("--test switch", "an even number of ends is needed");
-	options->nb_ends = nb_ends[SIDE_HOST];
+	if (options->point.test == TEST_THROUGH ? nb_ends[SIDE_HOST] != 0
+						: nb_ends[SIDE_HOST] != nb_ends[SIDE_GUEST])
+		die("--host and --guest", "as many of each; --test through takes only guests");
+	if (nb_ends[SIDE_GUEST] == 0)
+		die("--guest", "at least one is needed");
+	if ((options->point.test == TEST_SWITCH || options->point.test == TEST_THROUGH) &&
+			nb_ends[SIDE_GUEST] % 2 != 0)
+		die(test_names[options->point.test], "an even number of ends is needed");
+	memcpy(options->nb_ends, nb_ends, sizeof(nb_ends));
 }
 
 const char *

@@ -45,6 +45,7 @@ enum test {
 	TEST_PING,     /* there is just one, and its round trip is timed by the host */
 	TEST_TO_GUEST, /* go from the host to the guest, where they are freed */
 	TEST_TO_HOST,  /* the other way */
+	TEST_THROUGH,  /* guests send them to each other, two by two, through another program */
 };
 
 /* What is done to the packets on both sides. */
@@ -83,7 +84,7 @@ struct point {
 struct options {
 	struct point point;
 	const char *specs[NB_SIDES][MAX_ENDS];
-	uint32_t nb_ends;
+	uint32_t nb_ends[NB_SIDES];
 	const char *plugins[MAX_PLUGINS];
 	uint32_t nb_plugins;
 	uint32_t cpus[NB_SIDES];

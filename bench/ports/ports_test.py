@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 PROGRAM, PLUGIN = (os.path.abspath(path) for path in sys.argv[1:3])
-HOST = "net_avp_host{i},socket={dir}/p{i},mru=9238,queues=2"
+HOST = "net_avp_host{i},socket={dir}/p{i},mru=9238,queues=2,ring=512"
 USER = "net_avp_user{i},socket={dir}/p{i}"
 STOCK = "stock:{dir}/p{i}"
 LIMIT_S = 60
@@ -22,7 +22,8 @@ LIMIT_S = 60
 
 def measure(host, guest, *args, pairs=1):
     with tempfile.TemporaryDirectory(prefix="bench-ports.") as folder:
-        command = [PROGRAM, "--plugin", PLUGIN, "--mem", "128", "--warm", "1", "--ms", "30"]
+        command = [PROGRAM, "--plugin", PLUGIN, "--mem", "128", "--warm", "1", "--ms", "30",
+                   "--in-flight", "100"]
         for i in range(pairs):
             command += ["--host", host.format(i=i, dir=folder), "--guest", guest.format(i=i, dir=folder)]
         done = subprocess.run(command + list(args), check=False, text=True, timeout=LIMIT_S,
@@ -73,6 +74,13 @@ class Ports(unittest.TestCase):
         self.assertGreater(point["p50_ns"], 50)
         self.assertGreaterEqual(point["p999_ns"], point["p99_ns"])
         self.assertEqual(point["lost"], 0)
+
+    def test_guests_with_a_host_that_is_missing(self):
+        done = subprocess.run([PROGRAM, "--test", "through", "--guest", "stock:/nowhere"],
+                              check=False, text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("through: an even number of ends is needed", done.stderr)
 
     def test_end_that_cannot_be_made_is_named(self):
         done = subprocess.run([PROGRAM, "--host", "net_nothing0", "--guest", "net_nothing1"],

@@ -29,21 +29,21 @@ def figure(point):
     return 1e9 / point["p50_ns"] if "p50_ns" in point else point["host"]["pps"]
 
 
-def add_ratios(points, reference):
-    """To each point its ratio to the nearest one in time of the reference, same work, same placement."""
+def add_ratios(points):
+    """To each point its ratio to the nearest one in time of its reference, same work, same placement."""
     for point in points:
-        rivals = [p for p in points if p["rival"] == reference and p["work_key"] == point["work_key"]
+        rivals = [p for p in points if p["rival"] == point["reference"] and p["work_key"] == point["work_key"]
                   and p["place"] == point["place"] and p["usable"]]
         if rivals and point["usable"]:
             nearest = min(rivals, key=lambda p: abs(p["time"] - point["time"]))
             point["ratio"] = figure(point) / figure(nearest)
 
 
-def prepare(points, reference):
+def prepare(points):
     for point in points:
         point["place"] = placement(point)
         point["usable"] = point["place"] != "moved" and not (point["real_time"] and disturbed(point))
-    add_ratios(points, reference)
+    add_ratios(points)
 
 
 def median(values):
@@ -137,9 +137,12 @@ def sections(report):
 def as_text(report):
     parts = ["\n%s\n%s" % (title, text_table(header, rows))
              for title, _, _, header, rows in sections(report)]
+    shown = {key for _, key, _, _, _ in sections(report)}
+    parts += ["\n%s: no usable point" % work["title"] for key, work in report["works"].items()
+              if key not in shown]
     for rival, reason in report["not_measured"].items():
         parts.append("not measured: %s: %s" % (rival, reason))
-    parts.append("%(points)d points, %(left_out)d left out (%(moved)d as a CPU moved, %(disturbed)d as "
+    parts.append("\n%(points)d points, %(left_out)d left out (%(moved)d as a CPU moved, %(disturbed)d as "
                  "others ran)" % report["counts"])
     return "\n".join(parts)
 

@@ -16,12 +16,13 @@ import report  # noqa: E402
 def point(rival, mpps, time, probe=(120, 130), cpu=1.0, work="w", **more):
     side = {"pps": mpps * 1e6, "cycles": 10, "cpu": cpu}
     return {"rival": rival, "work_key": work, "time": time, "probe_ns": list(probe), "host": side,
-            "guest": dict(side), "lost": 0, "real_time": True, **more}
+            "guest": dict(side), "lost": 0, "real_time": True,
+            "reference": "ref", **more}
 
 
 class Points(unittest.TestCase):
     def ratio(self, points):
-        report.prepare(points, "ref")
+        report.prepare(points)
         return points[0].get("ratio")
 
     def test_ratio_is_to_the_nearest_reference_in_time(self):
@@ -43,7 +44,7 @@ class Points(unittest.TestCase):
 
     def test_points_of_a_cpu_that_moved_are_left_out(self):
         points = [point("a", 30, 1), point("a", 90, 2, probe=(120, 450)), point("a", 10, 3, cpu=0.5)]
-        report.prepare(points, "ref")
+        report.prepare(points)
         summary = report.summarize(points)
         self.assertEqual(list(summary), ["near"])
         self.assertEqual((summary["near"]["n"], summary["near"]["mpps"]), (1, 30))
@@ -59,7 +60,7 @@ class Points(unittest.TestCase):
 class Output(unittest.TestCase):
     def setUp(self):
         points = [point("a<b", 30.5, 1), point("ref", 10, 2)]
-        report.prepare(points, "ref")
+        report.prepare(points)
         self.report = {
             "about": dict.fromkeys(("commit", "command", "cpu", "kernel", "dpdk", "pages", "date"), "x")
             | {"cpus": 2},
@@ -72,6 +73,11 @@ class Output(unittest.TestCase):
         text = report.as_text(self.report)
         self.assertRegex(text, r"a<b +30\.5 +30\.5 +3\.05 +10 +10 +0 +1\n")
         self.assertNotIn("MiB", text)
+
+    def test_work_without_a_usable_point_is_named(self):
+        self.report["works"]["v"] = {"title": "Other", "test": "ends"}
+        self.report["results"]["v"] = {}
+        self.assertIn("Other: no usable point", report.as_text(self.report))
 
     def test_markdown_names_the_plot(self):
         self.assertIn("(ports-w.svg)", report.as_markdown(self.report))

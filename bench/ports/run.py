@@ -27,6 +27,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import report as reporting  # noqa: E402
+import programs  # noqa: E402
 from rivals import LIMIT, REFERENCE, RIVALS  # noqa: E402
 
 POINT_LIMIT_S = 20
@@ -36,11 +37,15 @@ MEM_MB = 384
 REFERENCE_EVERY = 4
 IMIX = [64] * 7 + [576] * 4 + [1518]
 
-ENDS = ["avp-stock", "avp-copy", "avp-recycle", "avp-recycle-app", "vhost-packed", "vhost-split", "vhost-split-vec",
-        "memif", "memif-zc", "tap", "af-packet", "ring"]
+ENDS = ["avp-stock", "avp-copy", "avp-recycle", "avp-recycle-app", "vhost-packed", "vhost-split",
+        "vhost-split-vec", "memif", "memif-zc", "tap", "af-packet", "ring"]
 SWITCH = ["avp-domain-stock", "avp-domain-copy", "avp-domain-recycle", "avp-stock", "avp-copy",
           "avp-recycle", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
 FAST = ["avp-stock", "avp-copy", "avp-recycle", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
+
+
+# A program needs some of the time to start, and is not at a real-time priority: this long at least.
+PROGRAM_MS = 300
 
 
 class Work:
@@ -59,6 +64,10 @@ class Work:
         self.weight = weight  # gone through in one round of so many
 
     @property
+    def reference(self):
+        return programs.REFERENCE if self.test == "through" else REFERENCE
+
+    @property
     def key(self):
         parts = [self.test, self.work, "imix" if len(self.sizes) > 1 else str(self.sizes[0])]
         parts += ["q%d" % self.queues] if self.queues != 1 else []
@@ -70,7 +79,7 @@ class Work:
     def title(self):
         tests = {"ends": "Two ends", "switch": "Guest, switch loop, guest",
                  "ping": "Round trip of one packet", "to-guest": "Host to guest",
-                 "to-host": "Guest to host"}
+                 "to-host": "Guest to host", "through": "Guest, switch program, guest"}
         works = {"io": "payload untouched", "mac": "addresses rewritten on both sides",
                  "full": "all bytes rewritten by the guest"}
         size = "IMIX" if len(self.sizes) > 1 else "%d bytes" % self.sizes[0]
@@ -84,6 +93,8 @@ def plan_default():
     works = [Work(size=size) for size in (64, 1518)]
     works += [Work(test="switch", size=size, rivals=SWITCH) for size in (64, 1518)]
     works += [Work(test="ping", size=size, weight=2) for size in (64, 1518)]
+    works += [Work(test="through", size=size, rivals=list(programs.PROGRAMS), weight=2)
+              for size in (64, 1518)]
     return works
 
 
@@ -94,6 +105,8 @@ def plan_full():
               for size in (64, 512, 1518, 9000, IMIX) for work in ("mac", "io", "full")]
     works += [Work(test=test, size=size) for size in (64, 1518) for test in ("to-guest", "to-host")]
     works += [Work(test="ping", size=size) for size in (64, 512, 1518, 9000)]
+    works += [Work(test="through", size=size, rivals=list(programs.PROGRAMS))
+              for size in (64, 512, 1518)]
     works += [Work(burst=burst, size=size, rivals=FAST) for burst in (1, 4, 8, 16, 64)
               for size in (64, 1518)]
     works += [Work(queues=queues, in_flight=256 // queues, rivals=FAST) for queues in (2, 4, 8)]
@@ -152,7 +165,7 @@ class Runner:
         self.not_measured = {}
         self.start = time.monotonic()
 
-    def command(self, work, rival, folder, swapped):
+    def command(self, work, rival, folder, cpus):
         """The command of a point."""
         jumbo = max(work.sizes) > 1518
         ends = 2 if work.test == "switch" else 1
@@ -166,7 +179,7 @@ class Runner:
                     "--size", ",".join(str(size) for size in sizes),
                     "--burst", str(work.burst), "--in-flight", str(work.in_flight),
                     "--queues", str(work.queues), "--processes", str(work.processes),
-                    "--cpus", "%d,%d" % tuple(reversed(self.args.cpus) if swapped else self.args.cpus),
+                    "--cpus", "%d,%d" % tuple(cpus),
                     "--mem", str(MEM_MB), "--ms", str(self.args.ms), "--warm", "40"]
         command += ["--mbufs", str(2048 * work.queues - 1)]
         command += ["--mbuf-room", "9216"] if jumbo and not rival.avp else []
@@ -182,44 +195,80 @@ class Runner:
     def real_time(self, rival):
         return rival.real_time and self.args.real_time
 
-    def measure(self, work, name, swapped):
-        """One point, or Failed."""
-        rival = RIVALS[name]
-        folder = tempfile.mkdtemp(prefix="bench-ports.")
-        begin = time.monotonic()
+    def bench_ports(self, command):
+        """Run it; returns the point, or raises Failed."""
         try:
-            done = subprocess.run(self.command(work, rival, folder, swapped), check=False, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  timeout=POINT_LIMIT_S)
+            done = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, timeout=POINT_LIMIT_S)
         except subprocess.TimeoutExpired:
             raise Failed("no end after %d s" % POINT_LIMIT_S) from None
-        finally:
-            shutil.rmtree(folder)
         if done.returncode != 0:
             lines = [line for line in done.stderr.split("\n") if line]
             lines = [line for line in lines if line.startswith("bench_ports: ")] or lines
             raise Failed(lines[0] if lines else "exit status %d" % done.returncode)
-        point = json.loads(done.stdout.strip().split("\n")[-1])
+        return json.loads(done.stdout.strip().split("\n")[-1])
+
+    def through(self, work, name, folder, cpus):
+        """A point with a program for a switch, which has the host's CPU for itself."""
+        command = [self.args.program, "--test", "through", "--work", work.work, "--burst",
+                   str(work.burst), "--size", ",".join(str(size) for size in work.sizes),
+                   "--in-flight", str(work.in_flight), "--mem", str(MEM_MB), "--cpus",
+                   "%d,%d" % tuple(cpus), "--ms", str(max(self.args.ms, PROGRAM_MS))]
+        command += ["--huge"] if self.huge else []
+        command += ["--real-time"] if self.args.real_time else []
+        for plugin in self.args.plugin:
+            command += ["--plugin", plugin]
+        try:
+            with programs.Program(name, self.args, folder, cpus[0], self.huge) as program:
+                for guest in program.guests:
+                    command += ["--guest", guest]
+                begin, before = time.monotonic(), program.cpu_seconds()
+                point = self.bench_ports(command)
+                share = (program.cpu_seconds() - before) / (time.monotonic() - begin)
+        except RuntimeError as error:
+            raise Failed(str(error)) from None
+        pps = point["guest"]["pps"]
+        # all the cycles that its CPU had, for each packet
+        point["host"] = {"pps": pps, "cycles": point["tsc_hz"] / pps if pps else 0, "cpu": share}
+        del point["mem_kib"]
+        return point
+
+    def measure(self, work, name, swapped):
+        """One point, or Failed."""
+        cpus = list(reversed(self.args.cpus)) if swapped else self.args.cpus
+        folder = tempfile.mkdtemp(prefix="bench-ports.")
+        begin = time.monotonic()
+        try:
+            if work.test == "through":
+                point = self.through(work, name, folder, cpus)
+            else:
+                point = self.bench_ports(self.command(work, RIVALS[name], folder, cpus))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
         if point["host"]["pps"] == 0:
             raise Failed("no packet came through")
-        point.update(rival=name, work_key=work.key, time=round(begin - self.start, 3),
-                     took=round(time.monotonic() - begin, 3), swapped=swapped,
-                     real_time=self.real_time(rival))
+        point.update(rival=name, reference=work.reference, work_key=work.key, swapped=swapped,
+                     time=round(begin - self.start, 3), took=round(time.monotonic() - begin, 3),
+                     real_time=work.test == "through" or self.real_time(RIVALS[name]))
         return point
 
     def fits(self, work, name):
         """Can this rival do this work at all?"""
+        if work.test == "through":
+            return self.args.switch is not None
         rival = RIVALS[name]
         return (work.test in rival.tests and work.processes in rival.processes and
                 max(work.sizes) <= rival.max_size)
 
     def round(self, work, swapped, until):
         """All rivals once, in random order, the reference between them. False: time is over."""
-        names = [name for name in work.rivals if self.fits(work, name) and name != REFERENCE and
+        names = [name for name in work.rivals if self.fits(work, name) and name != work.reference and
                  self.args.rival in (None, name)]
+        if not names:
+            return True
         random.shuffle(names)
         for i in range(len(names), -1, -REFERENCE_EVERY):
-            names.insert(i, REFERENCE)
+            names.insert(i, work.reference)
         for name in names:
             if (work.key, name) in self.not_measured:
                 continue
@@ -274,22 +323,30 @@ def about(args, huge):
             "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")}
 
 
+def about_rival(name):
+    """What a table needs to know of it."""
+    if name in programs.PROGRAMS:
+        label, _, _, ours = programs.PROGRAMS[name]
+        return {"label": label, "avp": ours}
+    return {"label": RIVALS[name].label, "avp": RIVALS[name].avp}
+
+
 def make_report(args, huge, works, runner):
     """All of it, as it goes into the JSON."""
     points = runner.points
-    reporting.prepare(points, REFERENCE)
+    reporting.prepare(points)
     results = {}
     for work in works:
         results[work.key] = {}
         for name in work.rivals:
             some = [p for p in points if p["work_key"] == work.key and p["rival"] == name]
             if some:
-                results[work.key][name] = {"label": RIVALS[name].label, "avp": RIVALS[name].avp,
-                                           **reporting.summarize(some)}
+                results[work.key][name] = {**about_rival(name), **reporting.summarize(some)}
     moved = sum(p["place"] == "moved" for p in points)
     left_out = sum(not p["usable"] for p in points)
-    return {"benchmark": "ports", "about": about(args, huge), "reference": REFERENCE, "limit": LIMIT,
-            "works": {w.key: {"title": w.title, "test": w.test, "work": w.work, "sizes": w.sizes}
+    return {"benchmark": "ports", "about": about(args, huge), "limit": LIMIT,
+            "works": {w.key: {"title": w.title, "test": w.test, "work": w.work, "sizes": w.sizes,
+                              "reference": w.reference}
                       for w in works},
             "results": results,
             "not_measured": {"%s, %s" % key: why for key, why in runner.not_measured.items()},
@@ -316,9 +373,11 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--program", required=True, help="bench_ports")
     parser.add_argument("--plugin", action="append", default=[], help="driver to load")
+    parser.add_argument("--switch", help="avp-switch, to compare it with other programs")
     parser.add_argument("--plan", choices=PLANS, default="default")
     parser.add_argument("--work", action="append", help="only the work of this key")
-    parser.add_argument("--rival", choices=RIVALS, help="only this one, beside the reference")
+    parser.add_argument("--rival", choices=[*RIVALS, *programs.PROGRAMS],
+                        help="only this one, beside the reference")
     parser.add_argument("--seconds", type=int, help="how long to go on (the plan's)")
     parser.add_argument("--ms", type=int, default=150, help="how long to measure a point")
     parser.add_argument("--cpus", type=lambda text: [int(n) for n in text.split(",")], default=[0, 1])
@@ -327,6 +386,7 @@ def parse_args():
     parser.add_argument("--out", help="folder for JSON, Markdown and plots")
     args = parser.parse_args()
     args.program = os.path.abspath(args.program)
+    args.switch = args.switch and os.path.abspath(args.switch)
     args.plugin = [os.path.abspath(path) for path in args.plugin]
     return args
 

@@ -109,15 +109,16 @@ side_count(struct side *side, uint16_t nb, uint64_t rx_tsc, uint64_t work_tsc, u
  */
 
 static void
-pkt_fill(struct rte_mbuf *mbuf, uint32_t size, uint32_t flow)
+pkt_fill(struct rte_mbuf *mbuf, uint32_t size, uint32_t flow, uint32_t end)
 {
 	struct {
 		struct rte_ether_hdr eth;
 		struct rte_ipv4_hdr ip;
 		struct rte_udp_hdr udp;
 	} __attribute__((packed, aligned(2))) head = {
-			.eth.dst_addr.addr_bytes = {2, 0, 0, 0, 1, (uint8_t)flow},
-			.eth.src_addr.addr_bytes = {2, 0, 0, 0, 2, (uint8_t)flow},
+			/* so that a switch finds the neighbour */
+			.eth.dst_addr.addr_bytes = {2, 0, 0, 0, 0, (uint8_t)(end ^ 1)},
+			.eth.src_addr.addr_bytes = {2, 0, 0, 0, 0, (uint8_t)end},
 			.eth.ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4),
 			.ip.version_ihl = RTE_IPV4_VHL_DEF,
 			.ip.time_to_live = 64,
@@ -216,12 +217,12 @@ side_send(struct side *side, struct end *end, uint16_t queue, struct rte_mbuf **
 
 /* A packet to send for the first time; NULL when the pool is empty. */
 static struct rte_mbuf *
-side_make(const struct side *side, struct rte_mempool *pool, uint32_t number, uint32_t flow)
+side_make(const struct side *side, uint32_t number, uint32_t flow, uint32_t end)
 {
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(side->ends[end].pool);
 
 	if (mbuf != NULL)
-		pkt_fill(mbuf, side->point->sizes[number % side->point->nb_sizes], flow);
+		pkt_fill(mbuf, side->point->sizes[number % side->point->nb_sizes], flow, end);
 	return mbuf;
 }
 
@@ -234,7 +235,7 @@ side_inject(struct side *side, uint32_t nb_each)
 			struct end *end = &side->ends[i];
 
 			for (uint16_t q = 0; q < side->point->nb_queues; q++) {
-				struct rte_mbuf *mbuf = side_make(side, end->pool, n, q);
+				struct rte_mbuf *mbuf = side_make(side, n, q, i);
 
 				if (mbuf == NULL)
 					return;
@@ -338,7 +339,7 @@ side_ping(struct side *side)
 		const uint64_t start = rte_rdtsc();
 
 		if (mbuf == NULL)
-			mbuf = side_make(side, end->pool, 0, 0);
+			mbuf = side_make(side, 0, 0, 0);
 		if (mbuf == NULL)
 			continue;
 		side_work(side, &mbuf, 1);
@@ -426,6 +427,14 @@ side_sink(struct side *side)
 	side_drain(side);
 }
 
+/* Another program has this side's CPU. */
+static void
+side_wait(struct side *side)
+{
+	while (side_phase(side) != PHASE_STOP)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
 int
 side_main(void *arg)
 {
@@ -434,7 +443,9 @@ side_main(void *arg)
 	const bool sends = test == (side->id == SIDE_HOST ? TEST_TO_GUEST : TEST_TO_HOST);
 
 	side->result->probe_tsc[0] = probe(side->control, side->id);
-	if (test == TEST_TO_GUEST || test == TEST_TO_HOST) {
+	if (side->nb_ends == 0) {
+		side_wait(side);
+	} else if (test == TEST_TO_GUEST || test == TEST_TO_HOST) {
 		if (sends)
 			side_source(side);
 		else
