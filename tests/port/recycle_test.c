@@ -557,6 +557,35 @@ by_default_half_a_fifo_may_be_kept(void **state)
 	rte_pktmbuf_free_bulk(pkts, 200);
 }
 
+/* What was sent back and waits for the host's application is no reason to give no more. */
+static void
+a_host_that_only_sends_is_not_stuck(void **state)
+{
+	static struct rte_mbuf *pkts[400];
+	const struct mode *mode = *state;
+	struct pair_stream to_guest, to_host;
+	struct rte_mbuf *none;
+	uint16_t sent = 0;
+
+	begin(mode, &jumbo, ",queues=1");
+	pair_stream_init(&to_guest, &pair, 1, 2048);
+	pair_stream_init(&to_host, &pair, 1, 2048);
+	assert_int_equal(rte_eth_rx_burst(pair.host.port_id, 0, &none, 1), 0);
+	for (uint16_t i = 0; i < 350; i++) {
+		deliver(&pair, &to_guest, &pkts[i], 1, 64);
+		sent += rte_eth_tx_burst(
+				pair.guest.port_id, 0, &pkts[sent], (uint16_t)(i + 1 - sent));
+	}
+	assert_in_range(sent, 100, 255);
+	for (int i = 0; i < POLLS && (sent < 350 || to_host.received[0] < 350); i++) {
+		pair_receive(&pair.host, &to_host);
+		sent += rte_eth_tx_burst(
+				pair.guest.port_id, 0, &pkts[sent], (uint16_t)(350 - sent));
+	}
+	assert_int_equal(to_host.received[0], 350);
+	check_nothing_dropped(&pair);
+}
+
 static void
 a_mempool_that_runs_out_is_no_end(void **state)
 {
@@ -872,6 +901,7 @@ main(int argc, char **argv)
 			BOTH(headers_may_be_added_and_removed),
 			BOTH(an_application_that_keeps_many_gets_copies),
 			TEST(by_default_half_a_fifo_may_be_kept),
+			BOTH(a_host_that_only_sends_is_not_stuck),
 			BOTH(a_mempool_that_runs_out_is_no_end),
 			BOTH(any_queue_of_the_port_takes_it_back),
 			BOTH(another_port_gets_a_copy),

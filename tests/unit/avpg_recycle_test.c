@@ -21,6 +21,7 @@
 static struct avpg_fixture fixture;
 static struct avpg_fixture *const f = &fixture;
 static uint8_t bytes[AVP_MAX_PKT_SIZE + 1];
+static uint32_t hold; /* devarg recycle_hold of the next port; 0: default */
 
 static int
 group_setup(void **state __rte_unused)
@@ -38,6 +39,7 @@ begin(uint32_t stride, bool wanted)
 	fixture_create(f, &conf, MBUF_ROOM);
 	f->fake->info->buf_stride = stride;
 	f->fake->hw.recycle = wanted;
+	f->fake->hw.recycle_hold = hold;
 	/* the port has read it before we changed it */
 	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
 	f->fake->destroyed = false;
@@ -365,6 +367,68 @@ a_full_free_fifo_is_waited_for(void **state __rte_unused)
 	assert_int_equal(avpg_fake_count(&f->fake->free[0]), 0);
 }
 
+static int
+setup_hold_one(void **state)
+{
+	int ret;
+
+	hold = 1;
+	ret = setup(state);
+	hold = 0;
+	return ret;
+}
+
+/* The host may be waiting for us to receive, with the free FIFO full. */
+static void
+copies_are_received_with_a_full_free_fifo(void **state __rte_unused)
+{
+	struct rte_mbuf *first, *m;
+	uint32_t nb = 0;
+	uint64_t va;
+
+	fixture_host_send(f, 0, 0, 100, 2048);
+	assert_int_equal(receive(0, &first, 1), 1);
+	for (uint32_t i = 1; i < 91; i++) {
+		fixture_host_send(f, 0, i, 100, 2048);
+		assert_int_equal(receive(0, &m, 1), 1);
+		rte_pktmbuf_free(m);
+	}
+	assert_int_equal(fixture_xstat(f, "rx_q0_copied_held"), 90);
+	assert_int_equal(avpg_fake_count(&f->fake->free[0]), 63);
+	while (avpg_fake_get(&f->fake->free[0], &va))
+		nb++;
+	assert_int_equal(receive(0, &m, 1), 0);
+	while (avpg_fake_get(&f->fake->free[0], &va))
+		nb++;
+	assert_int_equal(nb, 90);
+	rte_pktmbuf_free(first);
+	expect_freed(0, 0);
+}
+
+/* mbufs of buffers that wait for room are the mempool's again when the port stops. */
+static void
+a_stop_with_a_full_free_fifo_loses_no_mbuf(void **state __rte_unused)
+{
+	struct rte_mbuf *pkts[32], *m;
+	uint64_t va;
+
+	/* idle mbufs for buffers 0..31 */
+	for (uint32_t i = 0; i < 32; i++) {
+		fixture_host_send(f, 0, i, 100, 2048);
+		assert_int_equal(receive(0, &pkts[i], 1), 1);
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &pkts[i], 1), 1);
+		assert_true(avpg_fake_get(&f->fake->tx[0], &va));
+	}
+	/* dropped, with a free FIFO that fills up */
+	for (uint32_t i = 0; i < 96; i++) {
+		fixture_host_send(f, 0, i % 32, 100, 2048)->pkt_len = 10;
+		assert_int_equal(receive(0, &m, 1), 0);
+	}
+	assert_int_equal(avpg_fake_count(&f->fake->free[0]), 63);
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	fixture_check_pool(f);
+}
+
 int
 main(void)
 {
@@ -380,6 +444,9 @@ main(void)
 			TEST(labels_and_data_must_be_of_a_buffer),
 			TEST(each_buffer_of_a_chain_is_given_back_by_itself),
 			TEST(a_full_free_fifo_is_waited_for),
+			cmocka_unit_test_setup_teardown(copies_are_received_with_a_full_free_fifo,
+					setup_hold_one, teardown),
+			TEST(a_stop_with_a_full_free_fifo_loses_no_mbuf),
 	};
 
 	cmocka_set_test_filter(getenv("TEST_FILTER")); /* NULL: all */

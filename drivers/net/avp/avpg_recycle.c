@@ -202,6 +202,12 @@ avpg_table_fill_spare(
 static void
 table_trim(struct avpg_table *table)
 {
+	/* buffers on their way to the free FIFO may have mbufs that nobody else has */
+	for (uint32_t i = table->pending; i != AVPG_STACK_END; i = table->next[i]) {
+		struct avpg_slot *slot = &table->slots[i];
+
+		avpg_slot_set(slot, avpg_slot_get(slot) & ~AVPG_SLOT_APP);
+	}
 	for (uint32_t i = 0; i < table->recycle->nb_bufs; i++) {
 		const uintptr_t state = avpg_slot_get(&table->slots[i]);
 
@@ -212,6 +218,8 @@ table_trim(struct avpg_table *table)
 		mbuf_unbind((struct rte_mbuf *)state);
 		rte_mbuf_raw_free((struct rte_mbuf *)state);
 	}
+	for (uint32_t i = table->pending; i != AVPG_STACK_END; i = table->next[i])
+		avpg_slot_set(&table->slots[i], AVPG_SLOT_APP);
 	while (table->nb_spare > 0)
 		rte_mbuf_raw_free(table->spare[--table->nb_spare]);
 }

@@ -57,8 +57,8 @@ struct avpg_port;
 /** mbufs that a table has at hand for packets to come. */
 #define AVPG_NB_SPARE 64u
 
-/** In a slot's state, besides the mbuf: the application has it; without one: had it, and the host
- * does not know yet. */
+/** In a slot's state, besides the mbuf: the application has the buffer, or had it and the host does
+ * not know yet. */
 #define AVPG_SLOT_APP ((uintptr_t)1)
 
 struct avpg_slot {

@@ -356,7 +356,8 @@ rx_return_freed(struct avpg_rxq *q, uint32_t list)
 
 		next = table->next[list];
 		if (rx_back_has_room(q, to, 1)) {
-			avpg_slot_set(&table->slots[list], 0);
+			avpg_slot_set(&table->slots[list],
+					avpg_slot_get(&table->slots[list]) & ~AVPG_SLOT_APP);
 			avp_fifo_set(to->free, to->nb++, avpg_recycle_va(table->recycle, list));
 		} else {
 			table->next[list] = table->pending;
@@ -551,6 +552,31 @@ rx_copy_held(struct avpg_rxq *q, const struct rx_pkt *pkt)
 	return rx_copy(q, pkt, mbufs);
 }
 
+/* Give a buffer back, or have it wait: the host looks at the free FIFO when it sends, and may be
+ * waiting for us. */
+static inline void
+rx_give_back(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_back *back, uint64_t va)
+{
+	struct avpg_table *table = q->table;
+	uint64_t idx;
+	uintptr_t state;
+
+	if (likely(rx_back_has_room(q, back, 1))) {
+		avp_fifo_set(back->free, back->nb++, va);
+		return;
+	}
+	idx = avpg_recycle_idx(table->recycle, va - table->recycle->bufs_va);
+	if (idx >= table->recycle->nb_bufs)
+		return; /* no buffer */
+	state = avpg_slot_get(&table->slots[idx]);
+	if ((state & AVPG_SLOT_APP) != 0)
+		return; /* waits already, or will be given back by whoever has it */
+	avpg_slot_set(&table->slots[idx], state | AVPG_SLOT_APP);
+	table->fifo[idx] = (uint8_t)(q->first_fifo + (fifo - q->fifos));
+	table->next[idx] = table->pending;
+	table->pending = (uint32_t)idx;
+}
+
 /* Take one packet. False: it has to wait; else *@m is the mbuf, or NULL when it was dropped. */
 static inline bool
 rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
@@ -574,8 +600,6 @@ rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
 		q->stats.drop[AVPG_RX_IN_USE]++;
 		return true;
 	}
-	if (!rx_back_has_room(q, back, pkt->nb_labels))
-		return false;
 	if (pkt->drop == AVPG_RX_OK) {
 		*m = rx_copy_held(q, pkt);
 		if (*m == NULL) {
@@ -586,7 +610,7 @@ rx_take(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkt,
 		q->stats.drop[pkt->drop]++;
 	}
 	for (uint32_t i = 0; i < pkt->nb_labels; i++)
-		avp_fifo_set(back->free, back->nb++, pkt->label[i]);
+		rx_give_back(q, fifo, back, pkt->label[i]);
 	return true;
 }
 

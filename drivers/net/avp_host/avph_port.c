@@ -138,7 +138,11 @@ port_set_limits(struct avph_port *port)
 		port->rx_lanes[i].max_alloc = RTE_MIN(ring_len - 1,
 				port->layout.nb_own_bufs / (2 * port->layout.nb_queues));
 		tx->max_ptr = port_max_ptr(port, nb_rx);
-		tx->max_held = ring_len - 1 - per_pkt;
+		/* all must fit the free FIFO; what was sent back waits on a tx FIFO until an
+		 * application receives, which one that is busy sending may never do */
+		tx->max_held = ring_len - 2;
+		if (port_recycles(port))
+			tx->max_held = (ring_len - 1) * (1 + per_pkt) - per_pkt;
 		tx->reap_at = RTE_MIN(RTE_MIN(ring_len / 4, tx->max_ptr / 2), REAP_MAX);
 	}
 }

@@ -72,7 +72,7 @@ struct avph_tx_lane {
 	uint32_t nb_put;       /* entries of this burst, not yet published */
 	uint32_t nb_held;      /* packets that the guest has not returned, as far as we looked; with
 				* "recycle" buffers */
-	uint32_t max_held;     /* beyond this nothing is given: all must fit the free FIFO */
+	uint32_t max_held;     /* beyond this nothing is given */
 	uint32_t reap_at;      /* look at the free FIFO when nb_held reaches this */
 	uint32_t nb_ptr;       /* mbufs of others among what it has: packets passed by pointer */
 	uint32_t max_ptr; /* beyond this packets are copied, so that a guest that returns nothing

@@ -420,6 +420,9 @@ rx_chunk(struct avph_rx_queue *queue, struct avph_rx_lane *lane, struct rte_mbuf
 				rx_drop_claims(queue, lane, chain, nb_chain);
 			continue;
 		}
+		/* nobody receives a packet without looking at its addresses */
+		rte_prefetch0((const uint8_t *)avpd_buf_ptr(&mem->bufs, pkt.seg[0].buf_idx) +
+				pkt.seg[0].data_off);
 		if (spare == NULL) {
 			mbuf = rx_build_fixed(queue, &pkt);
 		} else {

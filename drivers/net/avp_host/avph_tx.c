@@ -544,8 +544,9 @@ tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 		tx_see_recycled(lane);
 	if (lane->nb_held >= lane->reap_at || nb_pkts == 0)
 		tx_reap_lane(queue, lane);
-	/* Never more than the free FIFO can take back (max_held): a guest that finds it full stops
-	 * to receive, and with no further packet to send we would not look at it either. */
+	/* Never more than max_held, which the free FIFO can take back: a guest that finds it full
+	 * stops to receive, and with no further packet to send we would not look at it either. With
+	 * "recycle" it does not stop. */
 	lane->room = avp_fifo_room(&lane->rx, nb_pkts, &fault);
 	lane->nb_put = 0;
 	tx_count_fault(queue, AVPH_TX_RX_FIFO_FAULT, fault);
