@@ -47,6 +47,10 @@ make_request(struct evil *evil, struct avp_request *request)
 		request->arg.config.device_id = evil->guest.info->device_id;
 		request->arg.config.driver_type = AVP_DRIVER_DPDK;
 		request->arg.config.features = evil_below(evil, 2);
+		/* with the armed words in what is scribbled on */
+		if (evil_below(evil, 2) == 0)
+			request->arg.config.features |= evil->guest.info->features &
+					(AVP_FEATURE_LINK_EVENTS | AVP_FEATURE_RX_INTR);
 		request->arg.config.nb_tx_queues = (uint16_t)evil_below(evil, 4);
 		request->arg.config.nb_rx_queues = (uint16_t)evil_below(evil, 4);
 		request->arg.config.link_up = (uint8_t)evil_below(evil, 2);
