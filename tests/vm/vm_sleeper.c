@@ -42,8 +42,8 @@ on_link(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
 	(void)type;
 	(void)arg;
 	(void)ret;
-	rte_eth_link_get_nowait(port, &link);
-	printf("link %u %s\n", port, link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
+	if (rte_eth_link_get_nowait(port, &link) == 0)
+		printf("link %u %s\n", port, link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
 	return 0;
 }
 
