@@ -215,6 +215,12 @@ def check_uio(checks, guest):
         pmd.command("start")
         guest.forward((0, 1))
         guest.expect_by_pointer(pmd, 0, 1)
+    with checks("uio_pci_generic_sees_the_hosts_link"):
+        for state in ("down", "up"):
+            guest.traffic.command("setlink 0 " + state)
+            wait_for(lambda state=state: "Link status: " + state in
+                     pmd.command("show port info 0"), 5, "link " + state, every=0.2)
+        guest.forward((0, 1))
     with checks("uio_pci_generic_detaches_and_attaches"):
         for ask in ("detach", "attach"):
             answer = guest.traffic.command("%s 0 5000" % ask, 10)
