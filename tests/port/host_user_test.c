@@ -478,6 +478,40 @@ a_guest_survives_a_host_that_vanishes(void **state)
 	assert_int_equal(atomic_load(&nb_removals), 1);
 }
 
+/* The host's control thread has better things to do than to answer, for a while. */
+static int
+dawdle(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	(void)port_id;
+	(void)type;
+	(void)arg;
+	(void)ret;
+	nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+	return 0;
+}
+
+static void
+a_host_that_is_slow_is_not_gone(void **state)
+{
+	struct rte_eth_conf conf = {.intr_conf.lsc = 1};
+	struct pair *p = *state;
+
+	pair_create(p, 0, &plain, &plain);
+	pair_end_stop(&p->host);
+	assert_int_equal(rte_eth_dev_configure(p->host.port_id, 1, 1, &conf), 0);
+	pair_end_start(&p->host);
+	assert_int_equal(rte_eth_dev_callback_register(
+					 p->host.port_id, RTE_ETH_EVENT_INTR_LSC, dawdle, NULL),
+			0);
+	pair_end_stop(&p->guest);
+	/* reads a register, after the callback */
+	assert_int_equal(rte_eth_dev_is_removed(p->guest.port_id), 0);
+	rte_eth_dev_callback_unregister(p->host.port_id, RTE_ETH_EVENT_INTR_LSC, dawdle, NULL);
+	pair_end_start(&p->guest);
+	pair_end_wait_link(&p->host, true);
+	both_ways(p, 1, 2048, 100, 100);
+}
+
 /* An lcore that forwards what the guest receives, whatever happens to the port. */
 struct forwarder {
 	struct pair_end *guest;
@@ -628,6 +662,7 @@ main(int argc, char **argv)
 			TEST(a_guest_may_leave_and_come_back_with_packets_in_flight),
 			TEST(a_running_port_of_either_kind_can_be_removed),
 			TEST(a_guest_survives_a_host_that_vanishes),
+			TEST(a_host_that_is_slow_is_not_gone),
 			TEST(detach_and_attach_with_packets_in_flight),
 			TEST(stop_and_close_work_while_detached),
 			TEST(a_second_guest_is_refused),

@@ -64,7 +64,8 @@ struct world {
 	unsigned int nb_again; /* times that something was too slow, and done again */
 };
 
-static atomic_uint nb_removals; /* that the guest has been told of */
+static atomic_uint nb_removals;  /* that the guest has been told of */
+static atomic_bool host_removed; /* and may be told of */
 
 /*
  * Operations begin and end
@@ -462,6 +463,8 @@ static void
 host_add(struct world *w)
 {
 	random_host_add(&w->host, &w->rnd, w->socket);
+	/* a guest that is still there has been told */
+	atomic_store(&host_removed, false);
 	w->host_present = true;
 	w->host_link = true;
 	host_configure(w);
@@ -478,6 +481,7 @@ host_remove(struct world *w)
 	loss_begin();
 	random_poll_park(&w->host);
 	random_end_look(&w->host);
+	atomic_store(&host_removed, true);
 	random_end_remove(&w->host, &w->rnd);
 	w->host_present = false;
 	w->host_configured = false;
@@ -954,8 +958,11 @@ on_event(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
 	const struct world *w = arg;
 
 	(void)ret;
-	if (type == RTE_ETH_EVENT_INTR_RMV && port_id == w->guest.port_id)
-		atomic_fetch_add(&nb_removals, 1);
+	if (type != RTE_ETH_EVENT_INTR_RMV || port_id != w->guest.port_id)
+		return 0;
+	if (!atomic_load(&host_removed))
+		random_die("%s: is told that its host has gone, which is there", w->guest.name);
+	atomic_fetch_add(&nb_removals, 1);
 	return 0;
 }
 

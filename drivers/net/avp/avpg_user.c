@@ -35,9 +35,11 @@
 #include "avpg_port.h"
 #include "vuser_client.h"
 
-#define CLIENT_TIMEOUT_MS 1000 /* for the server to answer a message */
-#define REGION_CONFIG 7        /* vfio-user's number for PCI config space; BARs have their own */
-#define IRQ_MSIX 2             /* vfio-user's index */
+/* For the server to answer a message: one that does not is taken for gone, for good, so a busy
+ * machine must be given time. */
+#define CLIENT_TIMEOUT_MS 5000
+#define REGION_CONFIG 7 /* vfio-user's number for PCI config space; BARs have their own */
+#define IRQ_MSIX 2      /* vfio-user's index */
 #define UNREGISTER_PAUSE_NS 100000
 
 #define ARG_SOCKET "socket"
