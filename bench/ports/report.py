@@ -9,6 +9,23 @@ import statistics
 NEAR_NS = 250
 # A polling thread that had less of its CPU than this was disturbed.
 MIN_CPU = 0.92
+# What was aimed at, of near points: rival, test, figure, the figure's rival to compare with, the
+# goals for 64 and 1518 bytes, and whether more is better.
+GOALS = [
+    ("stock driver, packets per second", "ends", "avp-stock", "vhost-packed", "mpps", (1.3, 1.05), True),
+    ("our driver by copy, packets per second", "ends", "avp-copy", "vhost-packed", "mpps", (1.7, 1.2),
+     True),
+    ("recycle, packets per second", "ends", "avp-recycle", "vhost-packed", "mpps", (3.5, 11), True),
+    ("recycle, of the pointer ring's packets per second", "ends", "avp-recycle", "ring", "mpps",
+     (0.7, 0.7), True),
+    ("switch's cycles, one domain, by copy", "switch", "avp-domain-copy", "vhost-packed", "host_cycles",
+     (0.6, 0.2), False),
+    ("switch's cycles, one domain, recycle", "switch", "avp-domain-recycle", "vhost-packed",
+     "host_cycles", (0.3, 0.08), False),
+    ("switch's cycles, isolated, recycle", "switch", "avp-recycle", "vhost-packed", "host_cycles",
+     (0.45, 0.45), False),
+    ("recycle, round trip", "ping", "avp-recycle", "vhost-packed", "p50_ns", (0.6, 0.5), False),
+]
 COLORS = {"avp": "#2b6cb0", "limit": "#9aa5b1", "rival": "#c05621"}
 
 
@@ -134,9 +151,37 @@ def sections(report):
                 yield "%s; CPUs %s" % (work["title"], place), key, place, header, rows
 
 
+def goal_ratio(report, goal, size):
+    """The ratio of medians, or of neighbours in time where that is what ratios are made of; or None."""
+    _, test, rival, against, field, _, _ = goal
+    results = report["results"].get("%s-mac-%d" % (test, size), {})
+    rows = [results.get(name, {}).get("near") for name in (rival, against)]
+    if None in rows:
+        return None
+    if field == "mpps" and against == report["reference"]:
+        return rows[0]["ratio"]
+    return rows[0][field] / rows[1][field]
+
+
+def goals(report):
+    """Header and rows; no rows where nothing near was measured."""
+    rows = []
+    for goal in GOALS:
+        for size, limit in zip((64, 1518), goal[5]):
+            ratio = goal_ratio(report, goal, size)
+            if ratio is not None:
+                reached = ratio >= limit if goal[6] else ratio <= limit
+                rows.append([goal[0], "%d B" % size, "%s %.2f" % (">=" if goal[6] else "<=", limit),
+                             "%.2f" % ratio, "reached" if reached else "not reached"])
+    return ["Ratio to vhost-user packed, CPUs near", "size", "goal", "measured", ""], rows
+
+
 def as_text(report):
     parts = ["\n%s\n%s" % (title, text_table(header, rows))
              for title, _, _, header, rows in sections(report)]
+    header, rows = goals(report)
+    if rows:
+        parts.append("\n" + text_table(header, rows))
     shown = {key for _, key, _, _, _ in sections(report)}
     parts += ["\n%s: no usable point" % work["title"] for key, work in report["works"].items()
               if key not in shown]
@@ -151,10 +196,15 @@ def as_markdown(report):
     about = report["about"]
     parts = ["Commit %(commit)s, `%(command)s`, %(cpu)s with %(cpus)d CPUs, Linux %(kernel)s, %(dpdk)s, "
              "%(pages)s, %(date)s." % about]
-    for title, key, place, header, rows in sections(report):
+    plotted = set()
+    for title, key, _, header, rows in sections(report):
         parts += ["### " + title, markdown_table(header, rows)]
-        if place == "near":
+        if key not in plotted:
             parts.append("![%s](%s)" % (html.escape(title), svg_name(key)))
+        plotted.add(key)
+    header, rows = goals(report)
+    if rows:
+        parts += ["### Goals", markdown_table(header, rows)]
     if report["not_measured"]:
         parts.append("\n".join("- not measured: %s: %s" % item
                                for item in report["not_measured"].items()))

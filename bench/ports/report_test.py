@@ -64,7 +64,7 @@ class Output(unittest.TestCase):
         self.report = {
             "about": dict.fromkeys(("commit", "command", "cpu", "kernel", "dpdk", "pages", "date"), "x")
             | {"cpus": 2},
-            "limit": "ring", "works": {"w": {"title": "Title", "test": "ends"}}, "not_measured": {},
+            "limit": "ring", "reference": "vhost-packed", "works": {"w": {"title": "Title", "test": "ends"}}, "not_measured": {},
             "counts": {"points": 2, "left_out": 0, "moved": 0, "disturbed": 0},
             "results": {"w": {name: {"label": name, "avp": False, **report.summarize(
                 [p for p in points if p["rival"] == name])} for name in ("a<b", "ref")}}}
@@ -81,6 +81,16 @@ class Output(unittest.TestCase):
 
     def test_markdown_names_the_plot(self):
         self.assertIn("(ports-w.svg)", report.as_markdown(self.report))
+
+    def test_goals_say_what_is_reached(self):
+        rows = {name: {"near": {"mpps": mpps, "ratio": mpps / 10, "p50_ns": 0, "host_cycles": 0}}
+                for name, mpps in (("avp-stock", 13), ("avp-recycle", 30), ("vhost-packed", 10),
+                                   ("ring", 40))}
+        self.report["results"] = {"ends-mac-64": rows}
+        self.assertEqual([row[1:] for row in report.goals(self.report)[1]],
+                         [["64 B", ">= 1.30", "1.30", "reached"],
+                          ["64 B", ">= 3.50", "3.00", "not reached"],
+                          ["64 B", ">= 0.70", "0.75", "reached"]])
 
     def test_plot_is_xml_with_a_bar_for_each_rival(self):
         root = xml.etree.ElementTree.fromstring(report.svg(self.report, "w"))

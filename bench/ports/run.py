@@ -345,6 +345,7 @@ def make_report(args, huge, works, runner):
     moved = sum(p["place"] == "moved" for p in points)
     left_out = sum(not p["usable"] for p in points)
     return {"benchmark": "ports", "about": about(args, huge), "limit": LIMIT,
+            "reference": REFERENCE,
             "works": {w.key: {"title": w.title, "test": w.test, "work": w.work, "sizes": w.sizes,
                               "reference": w.reference}
                       for w in works},
