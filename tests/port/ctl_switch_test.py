@@ -101,14 +101,16 @@ class Together(unittest.TestCase):
     def test_stats_count_what_a_port_received(self):
         self.switch.call("network add blue vlan=100")
         self.switch.call("port add n0 type=vdev device=net_null0 network=blue")
-        lines = self.switch.run("stats n0 --watch 0.2 --count 2 --json").stdout.splitlines()
-        first, second = (json.loads(line)["ports"][0] for line in lines)
-        self.assertGreater(first["rx_packets"], 0)
-        self.assertGreater(second["rx_packets"], first["rx_packets"])
-        self.assertEqual(second["rx_bytes"], 64 * second["rx_packets"])
-        self.assertGreater(second["rates"]["rx_packets"], 0)
+        # Several, for on a busy machine the switch's lcore may miss one of them.
+        lines = self.switch.run("stats n0 --watch 0.2 --count 8 --json").stdout.splitlines()
+        shown = [json.loads(line)["ports"][0] for line in lines]
+        last = shown[-1]
+        self.assertEqual(len(shown), 8)
+        self.assertGreater(last["rx_packets"], shown[0]["rx_packets"])
+        self.assertEqual(last["rx_bytes"], 64 * last["rx_packets"])
+        self.assertGreater(max(one["rates"]["rx_packets"] for one in shown[1:]), 0)
         # Its packets have no source address.
-        self.assertGreater(second["drops"]["rx_src_invalid"], 0)
+        self.assertGreater(last["drops"]["rx_src_invalid"], 0)
         self.assertIn("rx_src_invalid", self.switch.run("stats").stdout)
 
     def test_capture_ends_at_its_count(self):
