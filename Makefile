@@ -149,7 +149,8 @@ guest-driver: setup ## net_avp for guests with another release: DPDK=24.11
 # What CI does, and the builds it has no time for.
 .PHONY: pre-push
 pre-push: ## all that CI does, and thread sanitizer and release build
-	bash .ci/run lint test-all asan 'test CC=clang' 'asan CC=clang' tsan release check-install
+	bash .ci/run lint test-all asan 'test CC=clang' 'asan CC=clang' tsan release check-install \
+		'check-releases DPDK=24.11'
 
 .PHONY: clean
 clean: ## remove the build folders (what set-up fetched stays in .setup)
