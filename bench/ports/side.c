@@ -239,8 +239,8 @@ side_inject(struct side *side, uint32_t nb_each)
 
 				if (mbuf == NULL)
 					return;
-				side_send(side, end, q, &mbuf, 1);
 				side_made(side, 1);
+				side_send(side, end, q, &mbuf, 1);
 			}
 		}
 	}
@@ -388,9 +388,11 @@ side_source(struct side *side)
 				}
 				side_work(side, pkts, burst);
 				worked = rte_rdtsc() - start;
+				/* before they are sent: else all may seem to be there while
+				 * the rest of this burst waits for room */
+				side_made(side, burst);
 				side_count(side, burst, 0, worked,
 						side_send(side, end, q, pkts, burst));
-				side_made(side, burst);
 			}
 		}
 	}
