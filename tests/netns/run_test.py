@@ -6,6 +6,7 @@
 import os
 import re
 import signal
+import tempfile
 import time
 
 from hosts import HostsTest, main
@@ -133,18 +134,18 @@ class Run(HostsTest):
         self.assertEqual(len(switch.request("port.show")), 3)
 
     def test_wrong_configuration_is_told_and_leaves_nothing(self):
-        path = "/tmp/avp-switch-test-%d.sock" % os.getpid()
-        with open(path + ".conf", "w", encoding="ascii") as file:
-            file.write(CONFIG + "[port u9]\ntype = vdev\ndevice = net_null9\nnetwork = nowhere\n")
-        try:
-            done = self.place.popen([self.binary, "--no-huge", "-c", path + ".conf", "-s", path],
+        with tempfile.TemporaryDirectory(prefix="avp-switch-test.") as folder:
+            path = os.path.join(folder, "switch.sock")
+            config = os.path.join(folder, "switch.conf")
+            with open(config, "w", encoding="ascii") as file:
+                file.write(CONFIG)
+                file.write("[port u9]\ntype = vdev\ndevice = net_null9\nnetwork = nowhere\n")
+            done = self.place.popen([self.binary, "--no-huge", "-c", config, "-s", path],
                                     stdout=-1, stderr=-2, text=True)
             said, _ = done.communicate(timeout=20)
-        finally:
-            os.unlink(path + ".conf")
+            self.assertEqual(os.listdir(folder), ["switch.conf"])
         self.assertEqual(done.returncode, 1, said)
-        self.assertIn("avp-switch: %s.conf: [port u9]: u9: nowhere: no such network" % path, said)
-        self.assertFalse(os.path.exists(path))
+        self.assertIn("avp-switch: %s: [port u9]: u9: nowhere: no such network" % config, said)
 
 
 if __name__ == "__main__":
