@@ -586,6 +586,65 @@ a_host_that_only_sends_is_not_stuck(void **state)
 	check_nothing_dropped(&pair);
 }
 
+/* One end's application: it sends all that it received before it receives again. */
+struct stubborn {
+	struct pair_end *end;
+	struct rte_mbuf *pkts[PAIR_BURST];
+	uint16_t nb;
+};
+
+/* One call of the application; false: it did nothing. */
+static bool
+stubborn_step(struct stubborn *app)
+{
+	uint16_t sent;
+
+	if (app->nb == 0) {
+		app->nb = rte_eth_rx_burst(app->end->port_id, 0, app->pkts, PAIR_BURST);
+		return app->nb > 0;
+	}
+	sent = rte_eth_tx_burst(app->end->port_id, 0, app->pkts, app->nb);
+	app->nb -= sent;
+	memmove(app->pkts, app->pkts + sent, app->nb * sizeof(app->pkts[0]));
+	return sent > 0;
+}
+
+/* More packets than a FIFO has entries go round between such applications, either of which may be
+ * far behind the other: they never wait for each other. */
+static void
+more_packets_than_a_fifo_has_entries_go_round(void **state)
+{
+	const struct pair_end_conf host = {.nb_queues = 1, .devargs = ",ring=256"};
+	struct stubborn apps[2] = {{.end = &pair.host}, {.end = &pair.guest}};
+	struct pair_stream to_guest;
+	unsigned int idle = 0; /* turns in which nobody did anything */
+	uint32_t nb_made = 0;
+
+	begin(*state, &host, ",queues=1");
+	pair_stream_init(&to_guest, &pair, 1, 2048);
+	srandom(1);
+	for (int i = 0; i < POLLS / 10 && idle < 200; i++) {
+		/* one until it is stuck, then the other; or few calls of each */
+		const unsigned int nb = i % 64 < 32 ? 1000 : 1 + (unsigned int)random() % 8;
+		unsigned int k = 0;
+
+		if (nb_made < 400 && apps[0].nb == 0) {
+			apps[0].pkts[0] = pair_stream_make(&to_guest, pair.host.pool, 0, 64);
+			assert_non_null(apps[0].pkts[0]);
+			apps[0].nb = 1;
+			nb_made++;
+		}
+		while (k < nb && stubborn_step(&apps[i % 2]))
+			k++;
+		idle = k > 0 ? 0 : idle + 1;
+	}
+	for (size_t i = 0; i < RTE_DIM(apps); i++)
+		rte_pktmbuf_free_bulk(apps[i].pkts, apps[i].nb);
+	assert_in_range(idle, 0, 199);
+	assert_int_equal(nb_made, 400);
+	check_nothing_dropped(&pair);
+}
+
 static void
 a_mempool_that_runs_out_is_no_end(void **state)
 {
@@ -902,6 +961,7 @@ main(int argc, char **argv)
 			BOTH(an_application_that_keeps_many_gets_copies),
 			TEST(by_default_half_a_fifo_may_be_kept),
 			BOTH(a_host_that_only_sends_is_not_stuck),
+			BOTH(more_packets_than_a_fifo_has_entries_go_round),
 			BOTH(a_mempool_that_runs_out_is_no_end),
 			BOTH(any_queue_of_the_port_takes_it_back),
 			BOTH(another_port_gets_a_copy),
