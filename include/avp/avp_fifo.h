@@ -32,6 +32,9 @@ extern "C" {
 #define AVP_FIFO_MIN_LEN 4u
 #define AVP_FIFO_MAX_LEN 65536u
 
+/** Entries in a cache line. */
+#define AVP_FIFO_LINE_ENTRIES 8u
+
 /** What was wrong with the peer's side of a FIFO. */
 enum avp_fifo_fault {
 	AVP_FIFO_OK = 0,
@@ -154,6 +157,34 @@ avp_fifo_room(struct avp_fifo_end *end, uint32_t want, enum avp_fifo_fault *faul
 	if (__builtin_expect(avp_fifo_header_overwritten(end), 0))
 		*fault = AVP_FIFO_BAD_LEN;
 	return mask - ((end->own - end->peer) & mask);
+}
+
+/** Ask for the cache line at @addr to be written soon: what a peer's core wrote or read last is
+ * then on its way here, in one go, while other things are done. Any address will do. */
+static inline void
+avp_prefetch_write(const void *addr)
+{
+#if defined(__x86_64__)
+	/* the builtin is a prefetch for reading unless the compiler may assume a newer CPU; on
+	 * older ones this does nothing */
+	__asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)addr));
+#else
+	__builtin_prefetch(addr, 1);
+#endif
+}
+
+/** Fetch the lines of the next @n entries to be written, of those that avp_fifo_room() allowed. */
+static inline void
+avp_fifo_prefetch_put(const struct avp_fifo_end *end, uint32_t n)
+{
+	const uint32_t mask = end->len - 1;
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i += AVP_FIFO_LINE_ENTRIES)
+		avp_prefetch_write(&end->fifo->entries[(end->own + i) & mask]);
+	/* the line of the last one, where they do not begin with a line */
+	avp_prefetch_write(&end->fifo->entries[(end->own + n - 1) & mask]);
 }
 
 /** Write entry @i of those that avp_fifo_room() allowed; not visible to the peer yet. */

@@ -276,6 +276,8 @@ rx_fifo_ready(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, uint16_t want)
 		nb = RTE_MIN(RTE_MIN(avail, want), avp_fifo_room(&fifo->free, want, &fault));
 	if (unlikely(fault != AVP_FIFO_OK))
 		q->stats.fifo_faults++;
+	if (nb > 0)
+		avp_fifo_prefetch_put(&fifo->free, nb);
 	return (uint16_t)nb;
 }
 

@@ -275,7 +275,7 @@ tx_prefetch_own(const struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint
 		if (unlikely(idx >= recycle->nb_bufs))
 			continue;
 		rte_prefetch0(&recycle->tables[avpg_recycle_queue_of(recycle, idx)].slots[idx]);
-		rte_prefetch0(avpg_recycle_buf(recycle, (uint32_t)idx));
+		avp_prefetch_write(avpg_recycle_buf(recycle, (uint32_t)idx));
 	}
 }
 
@@ -439,13 +439,14 @@ tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uin
 	state->nb_copied = 0;
 	state->room = avp_fifo_room(&q->tx, nb_pkts + q->spare, &fault);
 	state->room = state->room > q->spare ? state->room - q->spare : 0;
+	avp_fifo_prefetch_put(&q->tx, RTE_MIN(state->room, (uint32_t)nb_pkts));
 	state->avail = by_pointer ? 0 : avp_fifo_avail(&q->alloc, nb_pkts, &fault);
 	if (unlikely(fault != AVP_FIFO_OK))
 		q->stats.fifo_faults++;
 	if (by_pointer)
 		tx_prefetch_own(q->recycle, pkts, nb_pkts);
 	for (uint32_t i = 0; i < RTE_MIN(state->avail, (uint32_t)nb_pkts); i++)
-		rte_prefetch0(avpg_mem_at(&q->mem, avp_fifo_at(&q->alloc, i), 1));
+		avp_prefetch_write(avpg_mem_at(&q->mem, avp_fifo_at(&q->alloc, i), 1));
 }
 
 /* Send a packet that can be sent. False: there are no buffers for it, nothing was done. */

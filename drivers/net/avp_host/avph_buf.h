@@ -42,6 +42,8 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include <avp/avp_fifo.h>
+
 #include "avp_err.h"
 #include "avpd_check.h"
 #include "avpd_layout.h"
@@ -182,7 +184,7 @@ avph_buf_of_mbuf(const struct avpd_bufs *bufs, const struct rte_mbuf *mbuf, uint
 static inline void
 avph_buf_prefetch_desc(const struct rte_mbuf *mbuf)
 {
-	__builtin_prefetch((const uint8_t *)mbuf->buf_addr - sizeof(struct avp_desc), 1);
+	avp_prefetch_write((const uint8_t *)mbuf->buf_addr - sizeof(struct avp_desc));
 }
 
 /*

@@ -526,6 +526,7 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane)
 		const uint32_t ask = RTE_MIN(want, AVPH_BURST);
 		const uint32_t nb = rx_get_fixed(queue->fixed_pool, mbufs, ask);
 
+		avp_fifo_prefetch_put(&lane->alloc, nb);
 		for (uint32_t i = 0; i < nb; i++)
 			avph_buf_prefetch_desc(mbufs[i]);
 		for (uint32_t i = 0; i < nb; i++) {

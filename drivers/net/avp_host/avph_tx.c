@@ -548,6 +548,7 @@ tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 	 * stops to receive, and with no further packet to send we would not look at it either. With
 	 * "recycle" it does not stop. */
 	lane->room = avp_fifo_room(&lane->rx, nb_pkts, &fault);
+	avp_fifo_prefetch_put(&lane->rx, RTE_MIN(nb_pkts, lane->room));
 	lane->nb_put = 0;
 	tx_count_fault(queue, AVPH_TX_RX_FIFO_FAULT, fault);
 }
