@@ -167,7 +167,7 @@ avp_prefetch_write(const void *addr)
 #if defined(__x86_64__)
 	/* the builtin is a prefetch for reading unless the compiler may assume a newer CPU; on
 	 * older ones this does nothing */
-	__asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)addr));
+	__asm__ volatile("prefetchw (%0)" : : "r"(addr));
 #else
 	__builtin_prefetch(addr, 1);
 #endif
@@ -239,6 +239,14 @@ avp_fifo_at(const struct avp_fifo_end *end, uint32_t i)
 {
 	return __atomic_load_n(
 			&end->fifo->entries[(end->own + i) & (end->len - 1)], __ATOMIC_RELAXED);
+}
+
+/** Entries that avp_fifo_avail() announced last and that have not been taken since: known without
+ * a look at what the peer writes. */
+static inline uint32_t
+avp_fifo_known(const struct avp_fifo_end *end)
+{
+	return (end->peer - end->own) & (end->len - 1);
 }
 
 /** Give the room of @n entries back to the producer. */

@@ -264,6 +264,16 @@ rx_look(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkts
 	}
 }
 
+/* Fetch what the next burst will look at first, while the application works on this one. */
+static inline void
+rx_look_ahead(const struct avpg_rxq *q, const struct avpg_rx_fifo *fifo)
+{
+	const uint32_t nb = RTE_MIN(avp_fifo_known(&fifo->rx), (uint32_t)AVPG_BURST);
+
+	for (uint32_t i = 0; i < nb; i++)
+		rte_prefetch0(avpg_mem_at(&q->mem, avp_fifo_at(&fifo->rx, i), 1));
+}
+
 /* Packets that may be taken from a FIFO now, with room for their buffers on the free FIFO. */
 static inline uint16_t
 rx_fifo_ready(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, uint16_t want)
@@ -314,6 +324,7 @@ rx_fifo_burst(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rte_mbuf **o
 	}
 	avp_fifo_put_done(&fifo->free, nb);
 	avp_fifo_get_done(&fifo->rx, nb);
+	rx_look_ahead(q, fifo);
 	q->stats.packets += nb_out;
 	*taken = nb;
 	return nb_out;
@@ -649,6 +660,7 @@ rx_fifo_burst_by_pointer(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct r
 	if (unlikely(back.nb > 0))
 		avp_fifo_put_done(&fifo->free, back.nb);
 	avp_fifo_get_done(&fifo->rx, i);
+	rx_look_ahead(q, fifo);
 	q->stats.packets += nb_out;
 	*taken = i;
 	return nb_out;

@@ -181,7 +181,6 @@ port_deal_tx_lanes(struct avph_port *port)
 			queue->lanes[queue->nb_lanes++] = &port->tx_lanes[f];
 		/* with more queues than lanes: is there another one with the same? */
 		queue->shared = first + nb_lanes < nb_queues;
-		queue->domain = port->args.domain[0] != '\0';
 		queue->vlan = (port->guest.features & AVP_FEATURE_VLAN) != 0;
 		queue->chains = port_chains(port);
 		queue->recycle = port_recycles(port);

@@ -109,7 +109,6 @@ struct avph_tx_queue {
 	uint16_t nb_lanes;
 	uint16_t queue_id;
 	bool shared;      /* its one lane is other queues' too */
-	bool domain;      /* packets of neighbours may come by pointer */
 	bool vlan;        /* the guest takes tags out of band */
 	bool chains;      /* the guest takes chains of packets that would fit one buffer */
 	bool recycle;     /* the guest may send what it got, and returns each buffer by itself */

@@ -26,7 +26,7 @@
 #include "avph_vlan.h"
 
 /* How far ahead the buffers of packets are fetched. */
-#define PREFETCH_AHEAD 4u
+#define PREFETCH_AHEAD 32u
 
 /* What happened to a packet. */
 enum tx_result {
@@ -563,11 +563,14 @@ tx_lane_end(const struct avph_tx_queue *queue, struct avph_tx_lane *lane)
 		avph_intr_published(queue->intr, lane->arm);
 }
 
-/* Fetch what a packet will need: in a domain it goes by pointer, elsewhere it is copied. */
+/* Fetch what a packet will need: one in the port's memory goes by pointer if it can, any other is
+ * copied. */
 static inline void
 tx_prefetch(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
 {
-	if (queue->domain) {
+	uint32_t idx;
+
+	if (avph_buf_of_mbuf(&queue->mem->bufs, mbuf, &idx)) {
 		avph_buf_prefetch_desc(mbuf);
 		rte_prefetch0(&mbuf->shinfo);
 		rte_prefetch0(mbuf + 1); /* where fixed mbufs have what it points to */
