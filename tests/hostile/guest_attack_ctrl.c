@@ -295,7 +295,11 @@ race_headers(struct evil *evil, const struct headers *headers)
 		const uint64_t r = evil_random(&rnd);
 		const uint64_t va = evil->seen[(r >> 24) % evil->nb_seen];
 
-		flip_header(headers, sim_guest_ptr(&evil->guest, va + DATA_OFF), r);
+		uint8_t *data = sim_guest_ptr(&evil->guest, va + DATA_OFF);
+
+		/* the other thread may be about to write the label */
+		if (data != NULL)
+			flip_header(headers, data, r);
 	}
 }
 

@@ -576,6 +576,7 @@ every_packet_by_pointer_is_counted(void **state)
 	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
 	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
 	f->port = NULL;
+	f->fake->hw.map = NULL;
 	free(map);
 }
 

@@ -27,6 +27,7 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
+#include "avp_vlan.h"
 #include "avpg_port.h"
 #include "avpg_recycle.h"
 
@@ -205,12 +206,17 @@ rx_copy_scattered(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte
 	mbufs[0]->nb_segs = pkt->nb_mbufs;
 }
 
-/* The device left the tag in; take it out of the copy. */
+/* The device left the tag in; take it out of the mbuf, which is nobody else's yet. */
 static inline void
 rx_vlan_strip(struct rte_mbuf *m)
 {
-	if (m->data_len >= sizeof(struct rte_ether_hdr) + AVPG_VLAN_SIZE)
-		rte_vlan_strip(m);
+	uint16_t tci;
+
+	if (!avp_vlan_tagged(m, &tci))
+		return;
+	m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	m->vlan_tci = tci;
+	avp_vlan_remove(m);
 }
 
 /* Tell of the tag that the device has stripped, or strip one. */

@@ -18,8 +18,8 @@
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
 
+#include "avp_vlan.h"
 #include "avph_port.h"
-#include "avph_vlan.h"
 
 /* Refill an alloc FIFO only when this many are missing, so that it is done for many at a time. */
 #define REFILL_MIN AVPH_BURST
@@ -286,13 +286,13 @@ rx_vlan(const struct avph_rx_queue *queue, const struct avpd_pkt *pkt, struct rt
 	uint16_t tci = pkt->vlan_tci;
 
 	if ((pkt->ol_flags & AVP_DESC_TX_VLAN) == 0) {
-		if (!queue->vlan_strip || !avph_vlan_tagged(mbuf, &tci))
+		if (!queue->vlan_strip || !avp_vlan_tagged(mbuf, &tci))
 			return true;
-		avph_vlan_remove(mbuf);
+		avp_vlan_remove(mbuf);
 	} else if (!queue->vlan_strip) {
-		if (!avph_vlan_has_room(mbuf))
+		if (!avp_vlan_has_room(mbuf))
 			return false;
-		avph_vlan_insert(mbuf, tci);
+		avp_vlan_insert(mbuf, tci);
 		return true;
 	}
 	mbuf->vlan_tci = tci;

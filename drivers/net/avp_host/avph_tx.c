@@ -21,9 +21,9 @@
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
 
+#include "avp_vlan.h"
 #include "avph_hash.h"
 #include "avph_port.h"
-#include "avph_vlan.h"
 
 /* How far ahead the buffers of packets are fetched. */
 #define PREFETCH_AHEAD 32u
@@ -190,7 +190,7 @@ tx_vlan(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
 		vlan.tci = mbuf->vlan_tci;
 		vlan.tag = queue->vlan ? TX_TAG_KEEP : TX_TAG_INSERT;
 		vlan.ol_flags = queue->vlan ? AVP_DESC_RX_VLAN : 0;
-	} else if (queue->vlan && avph_vlan_tagged(mbuf, &vlan.tci)) {
+	} else if (queue->vlan && avp_vlan_tagged(mbuf, &vlan.tci)) {
 		vlan.tag = TX_TAG_REMOVE;
 		vlan.ol_flags = AVP_DESC_RX_VLAN;
 	}
@@ -203,9 +203,9 @@ tx_vlan_len(const struct tx_vlan *vlan, uint32_t pkt_len)
 {
 	switch (vlan->tag) {
 	case TX_TAG_INSERT:
-		return pkt_len + AVPH_VLAN_SIZE;
+		return pkt_len + AVP_VLAN_SIZE;
 	case TX_TAG_REMOVE:
-		return pkt_len - AVPH_VLAN_SIZE;
+		return pkt_len - AVP_VLAN_SIZE;
 	case TX_TAG_KEEP:
 		break;
 	}
@@ -217,9 +217,9 @@ static inline void
 tx_vlan_apply(const struct tx_vlan *vlan, struct rte_mbuf *mbuf)
 {
 	if (vlan->tag == TX_TAG_INSERT)
-		avph_vlan_insert(mbuf, vlan->tci);
+		avp_vlan_insert(mbuf, vlan->tci);
 	else
-		avph_vlan_remove(mbuf);
+		avp_vlan_remove(mbuf);
 }
 
 /*
@@ -324,7 +324,7 @@ tx_by_pointer(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte
 
 	if (!tx_describe(queue, mbuf, &pkt) || pkt.pkt_len != mbuf->pkt_len)
 		return false;
-	if (unlikely(vlan->tag == TX_TAG_INSERT && !avph_vlan_has_room(mbuf)))
+	if (unlikely(vlan->tag == TX_TAG_INSERT && !avp_vlan_has_room(mbuf)))
 		return false;
 	nb_ptr = tx_nb_ptr(queue, mbuf);
 	if (unlikely(lane->nb_ptr + nb_ptr > lane->max_ptr))
@@ -435,15 +435,15 @@ copy_bytes(struct tx_copy *copy, const uint8_t *data, uint32_t size)
 static inline uint32_t
 copy_with_vlan(struct tx_copy *copy, const struct rte_mbuf *mbuf, const struct tx_vlan *vlan)
 {
-	uint8_t head[AVPH_MACS_SIZE + AVPH_VLAN_SIZE];
-	const uint8_t *macs = rte_pktmbuf_read(mbuf, 0, AVPH_MACS_SIZE, head);
+	uint8_t head[AVP_MACS_SIZE + AVP_VLAN_SIZE];
+	const uint8_t *macs = rte_pktmbuf_read(mbuf, 0, AVP_MACS_SIZE, head);
 
 	if (macs != head)
-		memcpy(head, macs, AVPH_MACS_SIZE);
+		memcpy(head, macs, AVP_MACS_SIZE);
 	if (vlan->tag == TX_TAG_INSERT)
-		avph_vlan_write(head, vlan->tci);
-	copy_bytes(copy, head, vlan->tag == TX_TAG_INSERT ? sizeof(head) : AVPH_MACS_SIZE);
-	return vlan->tag == TX_TAG_REMOVE ? sizeof(head) : AVPH_MACS_SIZE;
+		avp_vlan_write(head, vlan->tci);
+	copy_bytes(copy, head, vlan->tag == TX_TAG_INSERT ? sizeof(head) : AVP_MACS_SIZE);
+	return vlan->tag == TX_TAG_REMOVE ? sizeof(head) : AVP_MACS_SIZE;
 }
 
 /* Copy a packet; @len bytes of it will be seen by the guest. */
