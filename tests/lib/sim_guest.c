@@ -14,6 +14,9 @@
 #include "sim_guest.h"
 #include "test_clock.h"
 
+/* Where data begins in a buffer from an alloc FIFO. */
+#define DATA_OFF 192u
+
 #define CALL_TIMEOUT_MS 10000u
 #define ANSWER_TIMEOUT_NS 10000000000ll
 #define POLL_NS 50000l
@@ -159,7 +162,10 @@ sim_guest_configure(struct sim_guest *guest, uint32_t nb_tx, uint32_t nb_rx, uin
 	request.arg.config.nb_rx_queues = (uint16_t)nb_rx;
 	request.arg.config.link_up = link_up;
 	ret = sim_guest_request(guest, &request);
-	return ret < 0 ? ret : open_fifos(guest);
+	if (ret < 0)
+		return ret;
+	guest->recycle = (features & AVP_FEATURE_RECYCLE) != 0;
+	return open_fifos(guest);
 }
 
 int
@@ -205,7 +211,7 @@ sim_guest_alloc(struct sim_guest *guest, uint32_t lane, uint64_t *va)
 {
 	struct avp_fifo_end *alloc = &guest->lanes[lane].alloc;
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
-	const struct avp_desc *desc;
+	struct avp_desc *desc;
 
 	if (avp_fifo_avail(alloc, 1, &fault) == 0)
 		return false;
@@ -215,6 +221,8 @@ sim_guest_alloc(struct sim_guest *guest, uint32_t lane, uint64_t *va)
 	if (desc->ol_flags != 0 || desc->data_len != 0 || desc->next_va != 0 ||
 			desc->desc_va != *va)
 		guest->nb_dirty++;
+	if (guest->recycle)
+		*desc = (struct avp_desc){.desc_va = *va, .data_va = *va + DATA_OFF};
 	return true;
 }
 

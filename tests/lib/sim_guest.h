@@ -39,7 +39,9 @@ struct sim_guest {
 	struct avp_fifo_end req;
 	struct avp_fifo_end resp;
 	struct sim_lane lanes[AVP_MAX_QUEUES];
-	uint32_t nb_dirty; /* buffers from alloc FIFOs that were not as the contract says */
+	bool recycle;      /* it has taken up AVP_FEATURE_RECYCLE */
+	uint32_t nb_dirty; /* buffers from alloc FIFOs that were not as the contract says, or, with
+			    * that feature, would not be without */
 };
 
 /** A packet as the guest sees it. */

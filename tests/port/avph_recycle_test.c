@@ -355,6 +355,33 @@ a_chain_may_mix_buffers_got_and_buffers_for_sending(void **state)
 	close_one(&a, &guest_a);
 }
 
+/* A guest with the bit writes all of an empty buffer's descriptor; one without finds it written. */
+static void
+descriptors_for_sending_are_written_once(void **state)
+{
+	static const uint32_t features[] = {AVP_FEATURE_RECYCLE, 0, AVP_FEATURE_RECYCLE};
+
+	(void)state;
+	open_one(&a, &guest_a, "a", &jumbo, 1);
+	for (size_t k = 0; k < RTE_DIM(features); k++) {
+		assert_int_equal(sim_guest_configure(&guest_a, 1, 1, features[k], true), 0);
+		assert_true(wait_until(port_is_up, &a));
+		guest_a.nb_dirty = 0;
+		for (uint32_t i = 0; i < 3000; i++) {
+			guest_wait_alloc(&guest_a, &a, 0, 5);
+			pkt_fill(&sent, i % 8 == 0 ? 9000 : 60 + i % 1000, i, i);
+			assert_int_equal(sim_guest_send(&guest_a, 0, &sent, 0), 0);
+			assert_received(&a, 0);
+		}
+		if (features[k] != 0)
+			assert_true(guest_a.nb_dirty > 1000);
+		else
+			assert_int_equal(guest_a.nb_dirty, 0);
+	}
+	assert_int_equal(port_xstat_sum(&a, "rx_q0_drop_"), 0);
+	close_one(&a, &guest_a);
+}
+
 static void
 a_bad_chain_loses_no_buffer(void **state)
 {
@@ -532,6 +559,7 @@ main(void)
 			TEST_POOL(a_neighbours_pool_gets_back_what_was_passed_by_pointer, yes),
 			TEST(chains_come_back_whole_or_in_parts),
 			TEST(a_chain_may_mix_buffers_got_and_buffers_for_sending),
+			TEST(descriptors_for_sending_are_written_once),
 			TEST(a_bad_chain_loses_no_buffer),
 			TEST(a_guest_that_keeps_all_blocks_only_itself),
 			TEST(when_mbufs_run_out_the_packets_wait),

@@ -191,6 +191,28 @@ what_is_sent_back_has_a_whole_descriptor(void **state __rte_unused)
 	expect_none_freed(0);
 }
 
+/* Not even where the data is to go. */
+static void
+nothing_is_taken_from_an_empty_buffers_descriptor(void **state __rte_unused)
+{
+	static uint8_t got[AVP_MAX_PKT_SIZE];
+	struct avp_desc head;
+	struct rte_mbuf *m;
+
+	for (uint32_t i = 0; i < avpg_fake_own_buf(f->fake); i++)
+		memset(avpg_fake_desc(f->fake, i), 0xff, sizeof(head));
+	for (uint32_t len = 60; len <= 9000; len += 2980) {
+		m = fixture_mbuf(f, len, 2048, len);
+		assert_int_equal(rte_eth_tx_burst(f->port_id, 0, &m, 1), 1);
+		assert_int_equal(fixture_host_take(f, 0, &head, got), len);
+		fixture_bytes(bytes, len, len);
+		assert_memory_equal(got, bytes, len);
+		assert_int_equal(head.data_va, head.desc_va + AVPG_FAKE_BUF_DATA_OFF);
+		assert_int_equal(head.ol_flags, 0);
+	}
+	assert_int_equal(fixture_xstat(f, "tx_q0_bad_buffer"), 0);
+}
+
 static void
 an_mbuf_stays_with_its_buffer(void **state __rte_unused)
 {
@@ -437,6 +459,7 @@ main(void)
 			cmocka_unit_test(it_is_accepted_if_offered_and_wanted),
 			TEST(a_packet_lies_where_the_host_put_it),
 			TEST(what_is_sent_back_has_a_whole_descriptor),
+			TEST(nothing_is_taken_from_an_empty_buffers_descriptor),
 			TEST(an_mbuf_stays_with_its_buffer),
 			TEST(a_buffer_given_twice_is_dropped),
 			TEST(a_chain_with_one_buffer_twice_is_dropped),

@@ -151,7 +151,8 @@ struct avpg_txq {
 	struct avpg_port *port;
 	struct avpg_recycle *recycle; /* what may be sent by pointer; NULL: nothing */
 	uint32_t max_pkt_size;        /* bytes, VLAN tag in the data included */
-	uint32_t spare; /* entries of the tx FIFO left free, so that nb_desc are not exceeded */
+	uint32_t data_off; /* of an empty buffer's data, from its start; 0: its descriptor says */
+	uint32_t spare;    /* entries of the tx FIFO left free, so that nb_desc are not exceeded */
 	uint16_t port_id;
 	uint16_t queue_id;
 	uint16_t nb_desc;  /* as asked for: packets that may wait for the host */

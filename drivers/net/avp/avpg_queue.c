@@ -196,6 +196,7 @@ txq_reload(struct avpg_port *port, struct avpg_txq *q)
 	q->max_pkt_size = RTE_MIN(AVP_MAX_SEGS * q->mem.buf_data_size, (uint32_t)AVP_MAX_PKT_SIZE);
 	q->vlan_by_desc = (port->features & AVP_FEATURE_VLAN) != 0;
 	q->recycle = port->recycle;
+	q->data_off = q->recycle != NULL ? q->recycle->stride - q->mem.buf_data_size : 0;
 	ret = fifo_open(port, &q->tx, &port->info.tx, q->queue_id, true, "tx");
 	if (ret != 0)
 		return ret;

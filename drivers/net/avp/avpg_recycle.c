@@ -54,6 +54,7 @@ device_fits(const struct avpg_info *info)
 
 	return info->buf_stride % sizeof(struct avp_desc) == 0 && lines % 2 == 1 && lines > 1 &&
 			info->buf_stride <= UINT16_MAX &&
+			info->mem.buf_data_size <= info->buf_stride - sizeof(struct avp_desc) &&
 			((uintptr_t)info->mem.base + info->mem.bufs_off) %
 					sizeof(struct avp_desc) ==
 			0 &&

@@ -128,7 +128,9 @@ tx_buf_fetch(const struct avpg_txq *q, uint32_t i, struct tx_buf *buf)
 	buf->desc = avpg_desc_at(&q->mem, buf->label);
 	if (unlikely(buf->desc == NULL))
 		return false;
-	buf->data_va = AVPG_FETCH(&buf->desc->data_va);
+	/* with "recycle" the descriptor is as whoever had the buffer left it */
+	buf->data_va = q->data_off != 0 ? buf->label + q->data_off
+					: AVPG_FETCH(&buf->desc->data_va);
 	buf->data = avpg_mem_at(&q->mem, buf->data_va, q->mem.buf_data_size);
 	buf->len = 0;
 	return likely(buf->data != NULL);

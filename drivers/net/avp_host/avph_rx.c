@@ -511,7 +511,7 @@ rx_get_fixed(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint32_t nb)
 
 /* Give empty buffers to the guest until it has as many as it may. */
 static inline void
-rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane)
+rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane, const bool recycle)
 {
 	struct avph_mem *mem = queue->mem;
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
@@ -527,7 +527,7 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane)
 		const uint32_t nb = rx_get_fixed(queue->fixed_pool, mbufs, ask);
 
 		avp_fifo_prefetch_put(&lane->alloc, nb);
-		for (uint32_t i = 0; i < nb; i++)
+		for (uint32_t i = 0; i < nb && !recycle; i++)
 			avph_buf_prefetch_desc(mbufs[i]);
 		for (uint32_t i = 0; i < nb; i++) {
 			uint32_t idx = 0;
@@ -536,7 +536,9 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane)
 			RTE_ASSERT(avph_owner_get(mem->owners, idx) == AVPH_OWNER_HOST);
 			mem->held[idx] = avph_held(mbufs[i], 0);
 			avph_owner_set(mem->owners, idx, lane->owner);
-			avpd_desc_write_empty(&mem->bufs, idx);
+			/* with "recycle" the guest takes it as it is */
+			if (!recycle)
+				avpd_desc_write_empty(&mem->bufs, idx);
 			avp_fifo_set(&lane->alloc, i, avpd_buf_va(&mem->bufs, idx));
 		}
 		avp_fifo_put_done(&lane->alloc, nb);
@@ -563,7 +565,7 @@ rx_burst(struct avph_rx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, 
 		struct avph_rx_lane *lane = queue->lanes[n];
 
 		nb_done += rx_lane(queue, lane, &pkts[nb_done], nb_pkts - nb_done, recycle, &sum);
-		rx_refill(queue, lane);
+		rx_refill(queue, lane, recycle);
 		n = n + 1 < queue->nb_lanes ? n + 1 : 0;
 	}
 	queue->next = n + 1 < queue->nb_lanes ? n + 1 : 0;
