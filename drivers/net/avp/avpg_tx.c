@@ -136,6 +136,19 @@ tx_buf_fetch(const struct avpg_txq *q, uint32_t i, struct tx_buf *buf)
 	return likely(buf->data != NULL);
 }
 
+/* Empty buffers @first to @end of the alloc FIFO will be written. */
+static inline void
+tx_prefetch_bufs(const struct avpg_txq *q, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++) {
+		const uint64_t label = avp_fifo_at(&q->alloc, i);
+
+		avp_prefetch_write(avpg_mem_at(&q->mem, label, 1));
+		if (q->data_off != 0)
+			avp_prefetch_write(avpg_mem_at(&q->mem, label + q->data_off, 1));
+	}
+}
+
 static __rte_noinline void
 tx_look_again(struct avpg_txq *q, struct tx_state *state, uint32_t want)
 {
@@ -144,6 +157,7 @@ tx_look_again(struct avpg_txq *q, struct tx_state *state, uint32_t want)
 	state->avail = avp_fifo_avail(&q->alloc, want, &fault);
 	if (fault != AVP_FIFO_OK)
 		q->stats.fifo_faults++;
+	tx_prefetch_bufs(q, state->taken, RTE_MIN(state->avail, state->taken + AVPG_BURST));
 }
 
 /*
@@ -447,8 +461,7 @@ tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uin
 		q->stats.fifo_faults++;
 	if (by_pointer)
 		tx_prefetch_own(q->recycle, pkts, nb_pkts);
-	for (uint32_t i = 0; i < RTE_MIN(state->avail, (uint32_t)nb_pkts); i++)
-		avp_prefetch_write(avpg_mem_at(&q->mem, avp_fifo_at(&q->alloc, i), 1));
+	tx_prefetch_bufs(q, 0, RTE_MIN(state->avail, (uint32_t)nb_pkts));
 }
 
 /* Send a packet that can be sent. False: there are no buffers for it, nothing was done. */
