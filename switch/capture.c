@@ -37,7 +37,8 @@ struct capture {
 	pthread_t thread;
 	bool has_thread;
 	_Atomic bool stop;
-	_Atomic bool full; /* the limit is reached, or the file cannot be written */
+	_Atomic bool full;         /* the limit is reached, or the file cannot be written */
+	_Atomic uint64_t admitted; /* written, or on their way; at most the limit if there is one */
 	_Atomic uint64_t packets;
 	_Atomic uint64_t lost;
 	_Atomic int error;
@@ -52,6 +53,23 @@ get(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+/* How many of @nb packets may be recorded. Those beyond the limit are not lost. */
+static uint16_t
+admit(struct capture *capture, uint16_t nb)
+{
+	uint64_t before = get(&capture->admitted);
+	uint16_t n = nb;
+
+	if (capture->limit == 0)
+		return nb;
+	do
+		n = (uint16_t)RTE_MIN((uint64_t)nb, capture->limit - before);
+	while (n > 0 &&
+			!atomic_compare_exchange_weak_explicit(&capture->admitted, &before,
+					before + n, memory_order_relaxed, memory_order_relaxed));
+	return n;
+}
+
 void
 capture_packets(struct capture *capture, uint16_t port_id, struct rte_mbuf *const *mbufs,
 		uint16_t nb, bool is_rx)
@@ -64,6 +82,7 @@ capture_packets(struct capture *capture, uint16_t port_id, struct rte_mbuf *cons
 
 	if (atomic_load_explicit(&capture->full, memory_order_relaxed))
 		return;
+	nb = admit(capture, nb);
 	for (uint16_t i = 0; i < nb; i++) {
 		copies[n] = AVP_PCAPNG_COPY(
 				port_id, mbufs[i], capture->pool, capture->snaplen, direction);
@@ -73,8 +92,12 @@ capture_packets(struct capture *capture, uint16_t port_id, struct rte_mbuf *cons
 	done = rte_ring_mp_enqueue_burst(capture->ring, (void **)copies, n, NULL);
 	if (done < n)
 		rte_pktmbuf_free_bulk(copies + done, n - done);
-	if (done < nb)
+	if (done < nb) {
 		atomic_fetch_add_explicit(&capture->lost, nb - done, memory_order_relaxed);
+		if (capture->limit != 0)
+			atomic_fetch_sub_explicit(
+					&capture->admitted, nb - done, memory_order_relaxed);
+	}
 }
 
 static void
@@ -91,16 +114,12 @@ write_some(struct capture *capture)
 	struct rte_mbuf *mbufs[WRITE_BURST];
 	unsigned int nb =
 			rte_ring_sc_dequeue_burst(capture->ring, (void **)mbufs, WRITE_BURST, NULL);
-	unsigned int wanted = nb;
-	uint64_t written = get(&capture->packets);
 
 	if (nb == 0)
 		return false;
-	if (capture->limit != 0)
-		wanted = RTE_MIN((uint64_t)nb, capture->limit - written);
-	if (wanted > 0 && atomic_load_explicit(&capture->error, memory_order_relaxed) == 0) {
-		if (rte_pcapng_write_packets(capture->out, mbufs, wanted) >= 0)
-			atomic_fetch_add_explicit(&capture->packets, wanted, memory_order_relaxed);
+	if (atomic_load_explicit(&capture->error, memory_order_relaxed) == 0) {
+		if (rte_pcapng_write_packets(capture->out, mbufs, nb) >= 0)
+			atomic_fetch_add_explicit(&capture->packets, nb, memory_order_relaxed);
 		else
 			end(capture, errno);
 	}
