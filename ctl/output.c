@@ -118,6 +118,38 @@ ends_with(const char *text, const char *end)
 	return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
 }
 
+/* The names of feature bits, by which port.add and net_avp_host know them. */
+static const struct {
+	unsigned int bit;
+	const char *name;
+} features[] = {
+		{0, "vlan_offload"},
+		{16, "recycle"},
+		{17, "link_events"},
+		{18, "rx_interrupts"},
+};
+
+/* "196608 (recycle, link_events)" */
+static void
+features_text(char *out, size_t out_size, json_int_t value)
+{
+	FILE *stream = fmemopen(out, out_size, "w");
+	const char *before = " (";
+
+	if (stream == NULL)
+		return;
+	fprintf(stream, "%" JSON_INTEGER_FORMAT, value);
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		if (((uint64_t)value >> features[i].bit & 1) == 0)
+			continue;
+		fprintf(stream, "%s%s", before, features[i].name);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		fputc(')', stream);
+	fclose(stream);
+}
+
 /* A value that fits one line, as text in @out. */
 static const char *
 value_text(char *out, size_t out_size, const char *key, const json_t *value)
@@ -133,6 +165,8 @@ value_text(char *out, size_t out_size, const char *key, const json_t *value)
 			json_integer_value(value) >= 1024)
 		snprintf(out, out_size, "%" JSON_INTEGER_FORMAT " (%s)", json_integer_value(value),
 				ctl_human_size(human, (uint64_t)json_integer_value(value)));
+	else if (json_is_integer(value) && strncmp(key, "features", strlen("features")) == 0)
+		features_text(out, out_size, json_integer_value(value));
 	else if (json_is_integer(value))
 		snprintf(out, out_size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	else if (json_is_real(value))

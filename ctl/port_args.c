@@ -94,6 +94,9 @@ ctl_port_user(struct ctl *ctl, const json_t *port, struct ctl_error *err)
 	status = print_option(ctl, "--vdev", value, err);
 	free(value);
 	if (!ctl->json)
-		fputs("# The program needs the driver: -d librte_net_avp.so\n", ctl->notes);
+		fputs("# The program needs OpenAVP's driver. DPDK finds it by itself if installed; "
+		      "else give its path:\n"
+		      "#   -d build/drivers/net/avp/librte_net_avp.so\n",
+				ctl->notes);
 	return status;
 }

@@ -33,7 +33,8 @@ P0 = {
     "driver": "net_avp_host", "link": "up", "mac": "02:00:00:12:34:56", "mtu": 1500,
     "mode": "access", "network": "blue", "native": None, "trunks": [], "check_source_mac": True,
     "avp": {"socket": "/run/avp/p0.sock", "domain": None, "queues": 1, "ring": 256,
-            "mem_bytes": 2359296, "connected": True, "configured": True},
+            "mem_bytes": 2359296, "connected": True, "configured": True,
+            "features": 0, "features_offered": (1 << 18) + (1 << 17) + (1 << 16) + 1},
 }
 UP0 = {
     "name": "up0", "type": "vdev", "id": 4, "link": "down", "mac": "02:00:00:00:00:01",
@@ -166,13 +167,15 @@ class Output(Cli):
             trunks            -
             check_source_mac  yes
             avp:
-              socket      /run/avp/p0.sock
-              domain      -
-              queues      1
-              ring        256
-              mem_bytes   2359296 (2.2 MiB)
-              connected   yes
-              configured  yes
+              socket            /run/avp/p0.sock
+              domain            -
+              queues            1
+              ring              256
+              mem_bytes         2359296 (2.2 MiB)
+              connected         yes
+              configured        yes
+              features          0
+              features_offered  458753 (vlan_offload, recycle, link_events, rx_interrupts)
             """), requests=[("port.show", {"name": "p0"})])
 
     def test_fdb_show_prints_a_table(self):
