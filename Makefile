@@ -142,7 +142,7 @@ check-releases: setup ## compile against other releases: DPDK="installed 24.11 F
 	@J=$(J) devtools/check-releases $(DPDK)
 
 .PHONY: guest-driver
-guest-driver: setup ## net_avp for guests with another release: DPDK=24.11
+guest-driver: setup ## net_avp for guests with another release: DPDK=24.11, DPDK="24.11 FOLDER"
 	@devtools/setup release
 	@J=$(J) devtools/guest-driver $(DPDK)
 
