@@ -36,7 +36,9 @@ class Document(unittest.TestCase):
         self.assertTrue(commands, "no testpmd command in the document")
         with tempfile.TemporaryDirectory() as folder:
             for command in commands:
-                words = command.replace("/tmp/", folder + "/").split()
+                plugin = re.search(r" -d build/(\S+)", command)
+                self.assertTrue(("/" + PLUGIN).endswith("/" + plugin.group(1)), command)
+                words = command.replace(plugin.group(), "").replace("/tmp/", folder + "/").split()
                 words[1:1] = [*dpdk_plugin.arguments(PLUGIN), "--file-prefix", "doc%d" % os.getpid()]
                 done = subprocess.run(words, input="show port info 0\nquit\n", text=True, timeout=50,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
