@@ -167,7 +167,7 @@ avp_prefetch_write(const void *addr)
 #if defined(__x86_64__)
 	/* the builtin is a prefetch for reading unless the compiler may assume a newer CPU; on
 	 * older ones this does nothing */
-	__asm__ volatile("prefetchw (%0)" : : "r"(addr));
+	__asm__("prefetchw (%0)" : : "r"(addr));
 #else
 	__builtin_prefetch(addr, 1);
 #endif

@@ -370,9 +370,9 @@ avpd_check_pkt(const struct avpd_bufs *bufs, const uint16_t *owners, uint16_t ow
 }
 
 /*
- * Writing descriptors: always all of it. The stock driver ORs into, and appends to, what it finds in
- * an empty buffer, and a guest that gets a packet must not take anything of another's for the host's
- * (docs/device.md).
+ * Writing descriptors: always all of it. The stock driver ORs into, and appends to, what it finds
+ * in an empty buffer, and a guest that gets a packet must not take anything of another's for the
+ * host's (docs/device.md).
  */
 
 /* Overwrite the descriptor of buffer @idx. */
