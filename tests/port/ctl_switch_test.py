@@ -119,7 +119,6 @@ class Together(unittest.TestCase):
         file = os.path.join(self.switch.folder, "x.pcapng")
         done = self.switch.run("capture n0 %s count=10" % file)
         self.assertEqual(done.stderr, "capturing n0 to %s, Ctrl-C ends\n" % file)
-        # The many that net_null has after these are not lost: nobody wanted them.
         self.assertEqual(done.stdout, "10 packets captured\n")
         with open(file, "rb") as capture:
             self.assertEqual(capture.read(4), b"\x0a\x0d\x0d\x0a")
