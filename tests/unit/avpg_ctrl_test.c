@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include <rte_common.h>
+
 #include "avpg_ctrl.h"
 #include "avpg_fake.h"
 #include "test_clock.h"
@@ -145,20 +147,27 @@ static void
 a_lost_answer_does_not_block_later_requests(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t start;
-
 	atomic_store(&f->fake->refused_id, AVP_REQ_SET_LINK);
 	for (unsigned int i = 1; i <= 2; i++) {
+		const unsigned int taken = atomic_load(&f->fake->taken);
+		uint64_t shortest = UINT64_MAX;
+
 		mode(f, AVPG_FAKE_LOSE);
 		assert_int_equal(avpg_ctrl_shutdown(&f->ctrl), -ETIMEDOUT);
+		/* or it would be answered late */
+		assert_true(avpg_fake_wait(&f->fake->taken, taken + 1));
 		mode(f, AVPG_FAKE_ANSWER);
 		/* it gets its own answer, not that to what it took to be in step again */
 		assert_int_equal(avpg_ctrl_set_link(&f->ctrl, true), -EPERM);
 		assert_int_equal(f->ctrl.stats.lost, i);
 		assert_int_equal(f->fake->last.req_id, AVP_REQ_SET_LINK);
-		start = test_now_ms();
-		assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, 1400), 0);
-		assert_true(test_now_ms() - start < AVPG_CTRL_TIME_LIMIT_MS / 2);
+		for (uint32_t mtu = 1400; mtu < 1405; mtu++) {
+			const uint64_t start = test_now_ms();
+
+			assert_int_equal(avpg_ctrl_set_mtu(&f->ctrl, mtu), 0);
+			shortest = RTE_MIN(shortest, test_now_ms() - start);
+		}
+		assert_true(shortest < AVPG_CTRL_TIME_LIMIT_MS / 2);
 	}
 }
 
