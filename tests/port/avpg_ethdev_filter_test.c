@@ -20,31 +20,8 @@
 
 #define TCI 0x6123u
 
-static struct avpg_fixture fixture;
-
 static const struct rte_ether_addr broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 static const struct rte_ether_addr other = {{0x02, 0, 0, 0, 0, 0x02}};
-
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
-setup(void **state)
-{
-	fixture_create(&fixture, &avpg_fake_default, 2048);
-	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
-	return 0;
-}
 
 static struct rte_ether_addr
 group(uint8_t i)
@@ -422,7 +399,7 @@ a_switch_that_the_device_refuses_changes_nothing(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(other_stations_come_when_promiscuous),
 			TEST(groups_come_until_all_multicast_is_switched_off),
@@ -439,5 +416,5 @@ main(void)
 			TEST(a_switch_that_the_device_refuses_changes_nothing),
 	};
 
-	return cmocka_run_group_tests_name("avpg_ethdev_filter", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_ethdev_filter", tests, fixture_group_setup, NULL);
 }

@@ -21,37 +21,6 @@
 
 #define RING 64u
 
-static struct avpg_fixture fixture;
-
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
-setup(void **state)
-{
-	fixture_create(&fixture, &avpg_fake_default, 2048);
-	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
-	return 0;
-}
-
-/* Another device than the default one. */
-static void
-make_device(struct avpg_fixture *f, const struct avpg_fake_conf *conf)
-{
-	fixture_destroy(f);
-	fixture_create(f, conf, 2048);
-}
-
 static void
 send_one(struct avpg_fixture *f, uint16_t want)
 {
@@ -73,7 +42,7 @@ descriptor_limits_are_the_fifos(void **state)
 	uint16_t nb_rx = 4096, nb_tx = 4096;
 
 	conf.ring_len = 128;
-	make_device(f, &conf);
+	fixture_recreate(f, &conf, 2048);
 	assert_int_equal(rte_eth_dev_info_get(f->port_id, &info), 0);
 	assert_int_equal(info.rx_desc_lim.nb_max, 128);
 	assert_int_equal(info.tx_desc_lim.nb_max, 128);
@@ -146,7 +115,7 @@ queue_info_tells_what_is_in_use(void **state)
 
 	conf.nb_queues = 4;
 	conf.min_rx_queues = 3;
-	make_device(f, &conf);
+	fixture_recreate(f, &conf, 2048);
 	f->conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	f->conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 	fixture_start(f, 2, 1);
@@ -176,7 +145,7 @@ rx_queue_count_is_what_waits(void **state)
 	struct rte_mbuf *m;
 
 	conf.min_rx_queues = 2;
-	make_device(f, &conf);
+	fixture_recreate(f, &conf, 2048);
 	fixture_start(f, 1, 1);
 	assert_int_equal(rte_eth_rx_queue_count(f->port_id, 0), 0);
 	for (uint32_t i = 0; i < 7; i++)
@@ -277,7 +246,7 @@ a_queue_of_several_fifos_cannot_be_monitored(void **state)
 	struct rte_power_monitor_cond cond;
 
 	conf.min_rx_queues = 2;
-	make_device(f, &conf);
+	fixture_recreate(f, &conf, 2048);
 	fixture_start(f, 1, 1);
 	assert_int_equal(rte_eth_get_monitor_addr(f->port_id, 0, &cond), -ENOTSUP);
 }
@@ -379,7 +348,7 @@ dump_tells_state_and_fifos(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(descriptor_limits_are_the_fifos),
 			TEST(fifos_not_made_yet_have_the_length_of_their_memory),
@@ -397,5 +366,5 @@ main(void)
 			TEST(dump_tells_state_and_fifos),
 	};
 
-	return cmocka_run_group_tests_name("avpg_ethdev_info", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_ethdev_info", tests, fixture_group_setup, NULL);
 }

@@ -17,29 +17,6 @@
 
 #define BURST 32u
 
-static struct avpg_fixture fixture;
-
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
-setup(void **state)
-{
-	fixture_create(&fixture, &avpg_fake_default, 2048);
-	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
-	return 0;
-}
-
 /* One burst; returns its packets, which are freed. */
 static uint16_t
 burst(struct avpg_fixture *f, uint16_t queue_id)
@@ -321,7 +298,7 @@ close_leaves_a_burst_under_way_its_memory(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(no_fifo_starves_when_one_of_them_is_flooded),
 			TEST(bursts_smaller_than_the_number_of_fifos_take_turns),
@@ -333,5 +310,5 @@ main(void)
 			TEST(close_leaves_a_burst_under_way_its_memory),
 	};
 
-	return cmocka_run_group_tests_name("avpg_ethdev_queue", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_ethdev_queue", tests, fixture_group_setup, NULL);
 }

@@ -29,12 +29,6 @@ static int nb_names;
 static bool moved[MAX_COUNTERS];
 
 static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
 setup(void **state)
 {
 	static const struct avpg_fake_conf conf = {
@@ -51,13 +45,6 @@ setup(void **state)
 	nb_names = rte_eth_xstats_get_names(fixture.port_id, names, MAX_COUNTERS);
 	assert_in_range(nb_names, 30, MAX_COUNTERS);
 	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
 	return 0;
 }
 
@@ -630,8 +617,7 @@ queues_have_counters_of_their_own(void **state)
 	struct rte_mbuf *m;
 	struct avp_desc head;
 
-	fixture_destroy(f);
-	fixture_create(f, &avpg_fake_default, ROOM);
+	fixture_recreate(f, &avpg_fake_default, ROOM);
 	fixture_start(f, 2, 2);
 	fixture_host_send(f, 1, 0, 200, 2048);
 	assert_int_equal(rte_eth_rx_burst(f->port_id, 1, &m, 1), 1);
@@ -682,7 +668,7 @@ reset_sets_all_of_them_back(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(every_received_packet_is_in_one_counter),
 			TEST(every_packet_not_sent_is_in_one_counter),
@@ -694,5 +680,5 @@ main(void)
 			TEST(reset_sets_all_of_them_back),
 	};
 
-	return cmocka_run_group_tests_name("avpg_ethdev_stats", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_ethdev_stats", tests, fixture_group_setup, NULL);
 }

@@ -19,29 +19,6 @@
 
 #include "avpg_port_fixture.h"
 
-static struct avpg_fixture fixture;
-
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
-setup(void **state)
-{
-	fixture_create(&fixture, &avpg_fake_default, 2048);
-	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
-	return 0;
-}
-
 static void
 the_device_learns_of_every_step(void **state)
 {
@@ -521,7 +498,7 @@ a_device_that_is_gone_cannot_be_reset(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(the_device_learns_of_every_step),
 			TEST(what_ethdev_is_told_is_true),
@@ -543,5 +520,5 @@ main(void)
 			TEST(a_device_that_is_gone_cannot_be_reset),
 	};
 
-	return cmocka_run_group_tests_name("avpg_ethdev", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_ethdev", tests, fixture_group_setup, NULL);
 }

@@ -20,12 +20,6 @@
 
 static struct avpg_fixture fixture;
 
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
 static void
 create(uint32_t features)
 {
@@ -51,13 +45,6 @@ setup_without(void **state)
 {
 	create(AVP_FEATURE_LINK_EVENTS);
 	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
 	return 0;
 }
 
@@ -210,7 +197,7 @@ a_device_that_does_not_offer_them_refuses_the_configuration(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(all_fifos_of_a_queue_are_armed_with_its_vector),
 			TEST(a_packet_that_is_there_already_wakes_at_once),
@@ -220,8 +207,8 @@ main(void)
 			TEST(they_end_with_stop_and_come_back_with_start),
 			cmocka_unit_test_setup_teardown(
 					a_device_that_does_not_offer_them_refuses_the_configuration,
-					setup_without, teardown),
+					setup_without, fixture_teardown),
 	};
 
-	return cmocka_run_group_tests_name("avpg_intr", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_intr", tests, fixture_group_setup, NULL);
 }

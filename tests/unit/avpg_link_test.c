@@ -26,12 +26,6 @@ on_lsc(uint16_t port_id __rte_unused, enum rte_eth_event_type type __rte_unused,
 	return 0;
 }
 
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
 static void
 create(uint32_t features)
 {
@@ -60,13 +54,6 @@ setup_without(void **state)
 {
 	create(AVP_FEATURE_VLAN);
 	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
 	return 0;
 }
 
@@ -192,16 +179,16 @@ a_host_that_wants_no_packets_to_fit_is_not_listened_to(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(the_link_is_down_while_the_hosts_is),
 			cmocka_unit_test_setup_teardown(
 					a_device_that_tells_nothing_leaves_the_link_to_the_application,
-					setup_without, teardown),
+					setup_without, fixture_teardown),
 			TEST(the_mtu_follows_the_hosts_down_and_up_again),
 			TEST(a_limit_that_is_there_from_the_start_holds),
 			TEST(a_host_that_wants_no_packets_to_fit_is_not_listened_to),
 	};
 
-	return cmocka_run_group_tests_name("avpg_link", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_link", tests, fixture_group_setup, NULL);
 }

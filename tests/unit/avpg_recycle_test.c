@@ -23,12 +23,6 @@ static struct avpg_fixture *const f = &fixture;
 static uint8_t bytes[AVP_MAX_PKT_SIZE + 1];
 static uint32_t hold; /* devarg recycle_hold of the next port; 0: default */
 
-static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
 /* A device that offers it, with what it says of its buffers, and a driver that wants it. */
 static void
 begin(uint32_t stride, bool wanted)
@@ -473,5 +467,5 @@ main(void)
 	};
 
 	cmocka_set_test_filter(getenv("TEST_FILTER")); /* NULL: all */
-	return cmocka_run_group_tests_name("avpg_recycle", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_recycle", tests, fixture_group_setup, NULL);
 }

@@ -19,24 +19,11 @@ static struct avpg_fixture fixture;
 static uint8_t bytes[AVP_MAX_PKT_SIZE + 1];
 
 static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
 setup(void **state)
 {
 	fixture_create(&fixture, &avpg_fake_default, MBUF_ROOM);
 	fixture_start(&fixture, 2, 2);
 	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
 	return 0;
 }
 
@@ -348,8 +335,7 @@ bursts_of_many_mbufs_stay_within_bounds(void **state)
 	struct rte_mbuf *pkts[32];
 	uint16_t nb = 0;
 
-	fixture_destroy(f);
-	fixture_create(f, &avpg_fake_default, AVPG_MIN_MBUF_ROOM);
+	fixture_recreate(f, &avpg_fake_default, AVPG_MIN_MBUF_ROOM);
 	fixture_start(f, 1, 1);
 	/* 141 mbufs each: all of them in one burst would be 846 */
 	for (uint32_t i = 0; i < 6; i++)
@@ -527,8 +513,7 @@ a_host_that_feeds_a_burst_for_ever_does_not_keep_it(void **state)
 	struct rte_mbuf *pkts[32];
 
 	/* the free FIFO is the rx FIFO: each buffer that goes back is a new packet */
-	fixture_destroy(f);
-	fixture_create(f, &avpg_fake_default, MBUF_ROOM);
+	fixture_recreate(f, &avpg_fake_default, MBUF_ROOM);
 	assert_int_equal(rte_eth_dev_close(f->port_id), 0);
 	f->fake->destroyed = false;
 	f->fake->info->free_fifo_pa = f->fake->info->rx_fifo_pa;
@@ -546,7 +531,7 @@ a_host_that_feeds_a_burst_for_ever_does_not_keep_it(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(every_size_arrives_whole),
 			TEST(odd_chains_arrive_whole),
@@ -568,5 +553,5 @@ main(void)
 			TEST(bursts_of_many_mbufs_stay_within_bounds),
 	};
 
-	return cmocka_run_group_tests_name("avpg_rx", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_rx", tests, fixture_group_setup, NULL);
 }

@@ -19,24 +19,11 @@ static uint8_t bytes[AVP_MAX_PKT_SIZE + 64];
 static uint8_t got[5 * 2048];
 
 static int
-group_setup(void **state __rte_unused)
-{
-	return fixture_eal_init();
-}
-
-static int
 setup(void **state)
 {
 	fixture_create(&fixture, &avpg_fake_default, 2048);
 	fixture_start(&fixture, 2, 2);
 	*state = &fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_destroy(*state);
 	return 0;
 }
 
@@ -286,8 +273,7 @@ a_tag_is_left_to_the_device_that_takes_it(void **state)
 	struct avp_desc head;
 	struct rte_mbuf *m;
 
-	fixture_destroy(f);
-	fixture_create(f, &avpg_fake_default, 2048);
+	fixture_recreate(f, &avpg_fake_default, 2048);
 	f->conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	fixture_start(f, 2, 2);
 	assert_int_equal(f->fake->config.features, AVP_FEATURE_VLAN);
@@ -387,7 +373,7 @@ wild_indices_are_counted_and_harmless(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(every_size_and_shape_is_written_whole),
 			TEST(nothing_is_taken_over_from_what_a_buffer_held),
@@ -403,5 +389,5 @@ main(void)
 			TEST(wild_indices_are_counted_and_harmless),
 	};
 
-	return cmocka_run_group_tests_name("avpg_tx", tests, group_setup, NULL);
+	return cmocka_run_group_tests_name("avpg_tx", tests, fixture_group_setup, NULL);
 }
