@@ -112,7 +112,7 @@ bench: all ## benchmarks: a table and JSON
 	@$(call test,$(BUILD),bench,--verbose --jobs 1)
 
 .PHONY: bench-full
-bench-full: all ## all that can be measured of ports and their rivals; 45 minutes
+bench-full: all ## all that can be measured of ports and their rivals; takes long
 	@devtools/setup netns
 	bench/ports/run.py --program $(BUILD)/bench/bench_ports --plan full \
 		--plugin $(BUILD)/drivers/net/avp/librte_net_avp.so \
