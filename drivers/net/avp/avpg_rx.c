@@ -121,7 +121,7 @@ rx_pkt_fetch(const struct avpg_rxq *q, struct rx_pkt *pkt)
 	else if (unlikely(pkt->seg_len[0] != pkt->pkt_len))
 		pkt->drop = AVPG_RX_BAD_LEN;
 	if (likely(pkt->drop == AVPG_RX_OK))
-		rte_prefetch0(pkt->seg[0]);
+		avp_prefetch_write(pkt->seg[0]);
 }
 
 /* Is it for us? The device knows nothing of addresses. */
@@ -258,7 +258,7 @@ rx_look(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, struct rx_pkt *pkts
 
 	for (i = 0; i < nb; i++) {
 		pkts[i].label[0] = avp_fifo_at(&fifo->rx, i);
-		rte_prefetch0(avpg_mem_at(&q->mem, pkts[i].label[0], 1));
+		avp_prefetch_write(avpg_mem_at(&q->mem, pkts[i].label[0], 1));
 	}
 	for (i = 0; i < nb; i++)
 		rx_pkt_fetch(q, &pkts[i]);
@@ -277,7 +277,7 @@ rx_look_ahead(const struct avpg_rxq *q, const struct avpg_rx_fifo *fifo)
 	const uint32_t nb = RTE_MIN(avp_fifo_known(&fifo->rx), (uint32_t)AVPG_BURST);
 
 	for (uint32_t i = 0; i < nb; i++)
-		rte_prefetch0(avpg_mem_at(&q->mem, avp_fifo_at(&fifo->rx, i), 1));
+		avp_prefetch_write(avpg_mem_at(&q->mem, avp_fifo_at(&fifo->rx, i), 1));
 }
 
 /* Packets that may be taken from a FIFO now, with room for their buffers on the free FIFO. */

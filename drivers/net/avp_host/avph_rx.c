@@ -63,7 +63,7 @@ rx_prefetch(const struct avph_mem *mem, const uint64_t *labels, uint32_t nb,
 						AVPD_CHECK_OK)
 				? idx
 				: AVPD_NO_BUF;
-		rte_prefetch0(avpd_buf_ptr(&mem->bufs, idx));
+		avp_prefetch_write(avpd_buf_ptr(&mem->bufs, idx));
 		rte_prefetch0(&mem->held[idx]);
 	}
 	for (uint32_t i = 0; i < nb; i++)
@@ -421,7 +421,7 @@ rx_chunk(struct avph_rx_queue *queue, struct avph_rx_lane *lane, struct rte_mbuf
 			continue;
 		}
 		/* nobody receives a packet without looking at its addresses */
-		rte_prefetch0((const uint8_t *)avpd_buf_ptr(&mem->bufs, pkt.seg[0].buf_idx) +
+		avp_prefetch_write((const uint8_t *)avpd_buf_ptr(&mem->bufs, pkt.seg[0].buf_idx) +
 				pkt.seg[0].data_off);
 		if (spare == NULL) {
 			mbuf = rx_build_fixed(queue, &pkt);
