@@ -127,6 +127,7 @@ static const struct {
 		{16, "recycle"},
 		{17, "link_events"},
 		{18, "rx_interrupts"},
+		{19, "compact"},
 };
 
 /* "196608 (recycle, link_events)" */

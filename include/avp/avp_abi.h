@@ -207,9 +207,10 @@ struct avp_device_info {
 	uint8_t mode; /* enum avp_mode */
 	uint8_t reserved2;
 	uint32_t buf_data_size; /* data bytes in each packet buffer */
-	uint32_t buf_stride;    /* bytes from one to the next, 0 unless AVP_FEATURE_RECYCLE */
-	uint64_t device_id;     /* differs whenever the device has been made anew */
-	uint32_t max_rx_size;   /* bytes of the largest packet for the guest, <= AVP_MAX_PKT_SIZE */
+	uint32_t buf_stride; /* bytes from one to the next, 0 unless AVP_FEATURE_RECYCLE or _COMPACT
+			      */
+	uint64_t device_id;  /* differs whenever the device has been made anew */
+	uint32_t max_rx_size; /* bytes of the largest packet for the guest, <= AVP_MAX_PKT_SIZE */
 	uint32_t reserved4;
 };
 AVP_ASSERT(sizeof(struct avp_device_info) == 376);
@@ -276,6 +277,8 @@ AVP_ASSERT(AVP_DEVICE_EXT_OFF == sizeof(struct avp_device_info));
 #define AVP_FEATURE_LINK_EVENTS (1u << 17)
 /** The device raises a vector of the guest's choice when it gives a packet on an armed rx FIFO. */
 #define AVP_FEATURE_RX_INTR (1u << 18)
+/** The tx and rx FIFOs are compact rings, and buffers have no descriptors. */
+#define AVP_FEATURE_COMPACT (1u << 19)
 
 /*
  * FIFO; operations are in avp_fifo.h. At most len - 1 entries are in it.
@@ -294,6 +297,48 @@ AVP_ASSERT_FIELD(avp_fifo, read, 4, 4);
 AVP_ASSERT_FIELD(avp_fifo, len, 8, 4);
 AVP_ASSERT_FIELD(avp_fifo, elem_size, 12, 4);
 AVP_ASSERT(offsetof(struct avp_fifo, entries) == 16);
+
+/*
+ * Compact ring: what lies where a tx or rx FIFO would, when AVP_FEATURE_COMPACT has been taken up.
+ * An entry describes one segment of a packet. Operations are in avp_cring.h.
+ */
+
+#define AVP_CDESC_PHASE 0x0001 /* the entry is written: 1 in the first round, then 0, and so on */
+#define AVP_CDESC_MORE 0x0002  /* the packet goes on in the next entry */
+#define AVP_CDESC_VLAN                                                       \
+	0x0004 /* first entry of a packet only: vlan_tci is its tag, as with \
+		* AVP_DESC_TX_VLAN and AVP_DESC_RX_VLAN */
+
+struct avp_cdesc {
+	uint32_t buf_idx;  /* number of the buffer: it starts at buf_va + buf_idx * buf_stride */
+	uint16_t data_off; /* bytes from the buffer's start to the data, >= sizeof(struct avp_desc)
+			    */
+	uint16_t data_len; /* bytes of data */
+	uint16_t flags;    /* AVP_CDESC_* */
+	uint16_t vlan_tci; /* CPU order */
+	uint32_t reserved; /* 0 */
+};
+AVP_ASSERT(sizeof(struct avp_cdesc) == 16);
+AVP_ASSERT_FIELD(avp_cdesc, buf_idx, 0, 4);
+AVP_ASSERT_FIELD(avp_cdesc, data_off, 4, 2);
+AVP_ASSERT_FIELD(avp_cdesc, data_len, 6, 2);
+AVP_ASSERT_FIELD(avp_cdesc, flags, 8, 2);
+AVP_ASSERT_FIELD(avp_cdesc, vlan_tci, 10, 2);
+
+struct avp_cring {
+	uint32_t reserved0;
+	uint32_t read; /* entries that have been read, modulo 2^32; written by the consumer, not
+			* each time */
+	uint32_t len;  /* entries, a power of two */
+	uint32_t elem_size; /* bytes of an entry: 16 */
+	uint8_t reserved1[48];
+	struct avp_cdesc entries[];
+};
+AVP_ASSERT(sizeof(struct avp_cring) == 64);
+AVP_ASSERT_FIELD(avp_cring, read, 4, 4);
+AVP_ASSERT_FIELD(avp_cring, len, 8, 4);
+AVP_ASSERT_FIELD(avp_cring, elem_size, 12, 4);
+AVP_ASSERT(offsetof(struct avp_cring, entries) == 64);
 
 /*
  * Packet descriptor: the first bytes of every packet buffer. All of it is guest-writable.

@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <avp/avp_abi.h>
+#include <avp/avp_cring.h>
 
 #include "avpd_layout.h"
 
@@ -367,6 +367,33 @@ avpd_check_pkt(const struct avpd_bufs *bufs, const uint16_t *owners, uint16_t ow
 	pkt->nb_segs = 1;
 	pkt->pkt_len = avpd_words_pkt_len(&words);
 	return avpd_check_pkt_len(pkt->seg[0].data_len, pkt->pkt_len, max_pkt);
+}
+
+/**
+ * Check what an entry of a compact ring says of its buffer: range, then the place of the data. Who
+ * has the buffer is the caller's business.
+ *
+ * @place  the entry's first word, as read once
+ * @seg    out: valid only on success, but for buf_idx, which is so unless it is _BAD_RANGE
+ * Returns AVPD_CHECK_OK, _BAD_RANGE, _BAD_DATA or _BAD_DATA_LEN.
+ */
+static inline enum avpd_check
+avpd_check_place(const struct avpd_bufs *bufs, uint64_t place, struct avpd_seg *seg)
+{
+	const uint32_t data_off = avp_cring_data_off(place);
+	const uint32_t data_len = avp_cring_data_len(place);
+
+	seg->buf_idx = avp_cring_buf_idx(place);
+	seg->data_off = (uint16_t)data_off;
+	seg->data_len = (uint16_t)data_len;
+	if (AVPD_UNLIKELY(seg->buf_idx >= bufs->nb_bufs))
+		return AVPD_CHECK_BAD_RANGE;
+	if (AVPD_UNLIKELY(data_off - (uint32_t)sizeof(struct avp_desc) >=
+			    bufs->stride - (uint32_t)sizeof(struct avp_desc)))
+		return AVPD_CHECK_BAD_DATA;
+	if (AVPD_UNLIKELY(data_len - 1 >= bufs->stride - data_off))
+		return AVPD_CHECK_BAD_DATA_LEN;
+	return AVPD_CHECK_OK;
 }
 
 /*

@@ -161,7 +161,9 @@ info_write(const struct avpd_device *dev)
 			.max_tx_queues = nb_queues,
 			.mode = AVP_MODE_GUEST,
 			.buf_data_size = dev->layout.buf_data_size,
-			.buf_stride = (dev->features & AVP_FEATURE_RECYCLE) != 0
+			.buf_stride = (dev->features &
+						      (AVP_FEATURE_RECYCLE |
+								      AVP_FEATURE_COMPACT)) != 0
 					? dev->layout.buf_stride
 					: 0,
 			.device_id = dev->device_id,

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <avp/avp_fifo.h>
+#include <avp/avp_cring.h>
 
 #include "avp_sock.h"
 #include "avpd_layout.h"
@@ -73,11 +73,14 @@ power_of_two_up(uint64_t value)
 	return result;
 }
 
+/* A FIFO, or a compact ring in its place. */
 static uint32_t
 fifo_stride(uint32_t len)
 {
-	return (uint32_t)align_up(avp_fifo_size(len), AVPD_CACHE_LINE);
+	return (uint32_t)align_up(avp_cring_size(len), AVPD_CACHE_LINE);
 }
+AVP_ASSERT(sizeof(struct avp_cring) >= sizeof(struct avp_fifo) &&
+		sizeof(struct avp_cdesc) >= sizeof(uint64_t));
 
 /* Where the parts of a slot are, from its start. Returns the bytes used. */
 static uint64_t

@@ -134,10 +134,17 @@ open_fifos(struct sim_guest *guest)
 		uint8_t *alloc = ptr_of_pa(guest, info->alloc_fifo_pa);
 		uint8_t *free_fifo = ptr_of_pa(guest, info->free_fifo_pa);
 
-		ret |= avp_fifo_end_open(&lane->tx, (void *)(tx + i * info->tx_fifo_size), true,
-				AVP_FIFO_MAX_LEN);
-		ret |= avp_fifo_end_open(&lane->rx, (void *)(rx + i * info->rx_fifo_size), false,
-				AVP_FIFO_MAX_LEN);
+		if (guest->compact) {
+			ret |= avp_cring_end_open(&lane->ctx, (void *)(tx + i * info->tx_fifo_size),
+					info->tx_fifo_size);
+			ret |= avp_cring_end_open(&lane->crx, (void *)(rx + i * info->rx_fifo_size),
+					info->rx_fifo_size);
+		} else {
+			ret |= avp_fifo_end_open(&lane->tx, (void *)(tx + i * info->tx_fifo_size),
+					true, AVP_FIFO_MAX_LEN);
+			ret |= avp_fifo_end_open(&lane->rx, (void *)(rx + i * info->rx_fifo_size),
+					false, AVP_FIFO_MAX_LEN);
+		}
 		ret |= avp_fifo_end_open(&lane->alloc, (void *)(alloc + i * info->alloc_fifo_size),
 				false, AVP_FIFO_MAX_LEN);
 		ret |= avp_fifo_end_open(&lane->free,
@@ -165,6 +172,7 @@ sim_guest_configure(struct sim_guest *guest, uint32_t nb_tx, uint32_t nb_rx, uin
 	if (ret < 0)
 		return ret;
 	guest->recycle = (features & AVP_FEATURE_RECYCLE) != 0;
+	guest->compact = (features & AVP_FEATURE_COMPACT) != 0;
 	return open_fifos(guest);
 }
 
@@ -355,4 +363,42 @@ sim_guest_recv(struct sim_guest *guest, uint32_t lane, struct sim_pkt *pkt)
 		return -EAGAIN;
 	sim_guest_read(guest, va, pkt);
 	return sim_guest_put_free(guest, lane, va) ? 0 : -ENOSPC;
+}
+
+uint32_t
+sim_guest_buf_idx(const struct sim_guest *guest, uint64_t va)
+{
+	return (uint32_t)((va - guest->info->buf_va) / guest->info->buf_stride);
+}
+
+uint64_t
+sim_guest_buf_va(const struct sim_guest *guest, uint32_t buf_idx)
+{
+	return guest->info->buf_va + (uint64_t)buf_idx * guest->info->buf_stride;
+}
+
+bool
+sim_guest_put_entries(struct sim_guest *guest, uint32_t lane, const struct avp_cring_words *words,
+		uint32_t nb)
+{
+	struct avp_cring_end *ctx = &guest->lanes[lane].ctx;
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+
+	if (avp_cring_room(ctx, nb, &fault) < nb)
+		return false;
+	for (uint32_t i = 0; i < nb; i++)
+		avp_cring_set(ctx, i, words[i].place, words[i].state);
+	avp_cring_put_done(ctx, nb);
+	return true;
+}
+
+bool
+sim_guest_take_entry(struct sim_guest *guest, uint32_t lane, struct avp_cring_words *words)
+{
+	struct avp_cring_end *crx = &guest->lanes[lane].crx;
+
+	if (!avp_cring_at(crx, 0, words))
+		return false;
+	avp_cring_get_done(crx, 1);
+	return true;
 }

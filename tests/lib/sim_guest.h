@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <avp/avp_abi.h>
+#include <avp/avp_cring.h>
 #include <avp/avp_fifo.h>
 
 #include "vuser_client.h"
@@ -26,6 +27,8 @@ struct sim_lane {
 	struct avp_fifo_end alloc;
 	struct avp_fifo_end rx;
 	struct avp_fifo_end free;
+	struct avp_cring_end ctx; /* in place of tx and rx, with AVP_FEATURE_COMPACT */
+	struct avp_cring_end crx;
 };
 
 struct sim_guest {
@@ -40,6 +43,8 @@ struct sim_guest {
 	struct avp_fifo_end resp;
 	struct sim_lane lanes[AVP_MAX_QUEUES];
 	bool recycle;      /* it has taken up AVP_FEATURE_RECYCLE */
+	bool compact;      /* and AVP_FEATURE_COMPACT: then what has to do with descriptors is not
+			    * for it, but the functions for entries are */
 	uint32_t nb_dirty; /* buffers from alloc FIFOs that were not as the contract says, or, with
 			    * that feature, would not be without */
 };
@@ -99,5 +104,14 @@ int sim_guest_send(struct sim_guest *guest, uint32_t lane, const struct sim_pkt 
 void sim_guest_read(const struct sim_guest *guest, uint64_t va, struct sim_pkt *pkt);
 /** Receive a packet and return its buffers. Returns 0 or -EAGAIN. */
 int sim_guest_recv(struct sim_guest *guest, uint32_t lane, struct sim_pkt *pkt);
+
+/** The number of the buffer with that label, as entries have it. */
+uint32_t sim_guest_buf_idx(const struct sim_guest *guest, uint64_t va);
+uint64_t sim_guest_buf_va(const struct sim_guest *guest, uint32_t buf_idx);
+/** Put entries on a tx ring, as one burst; false: it is full. */
+bool sim_guest_put_entries(struct sim_guest *guest, uint32_t lane,
+		const struct avp_cring_words *words, uint32_t nb);
+/** Take the next entry from an rx ring; false: it is empty. */
+bool sim_guest_take_entry(struct sim_guest *guest, uint32_t lane, struct avp_cring_words *words);
 
 #endif /* TESTS_SIM_GUEST_H */

@@ -144,7 +144,7 @@ the_port_is_what_it_was_asked_to_be(void **state)
 	assert_int_equal(info.max_pkt_size, 4000);
 	assert_int_equal(info.features_offered,
 			AVP_FEATURE_VLAN | AVP_FEATURE_RECYCLE | AVP_FEATURE_LINK_EVENTS |
-					AVP_FEATURE_RX_INTR);
+					AVP_FEATURE_RX_INTR | AVP_FEATURE_COMPACT);
 	assert_true(info.mem_used >= 2000 * 2240 && info.mem_used <= info.mem_size);
 	assert_int_equal(info.connected, 0);
 	assert_int_equal(rte_eth_macaddr_get(port.id, &mac), 0);

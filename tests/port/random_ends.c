@@ -62,10 +62,10 @@ random_host_add(struct random_end *host, struct random *rnd, const char *socket)
 
 	snprintf(args, sizeof(args),
 			"socket=%s,mac=" MAC ",queues=%u,ring=%u,mru=%u,vlan_offload=%u"
-			",recycle=%u,link_events=%u,rx_interrupts=%u%s",
+			",recycle=%u,compact=%u,link_events=%u,rx_interrupts=%u%s",
 			socket, 1 + random_below(rnd, 8), rings[random_below(rnd, RTE_DIM(rings))],
-			mru, host->strips, random_below(rnd, 4) != 0, random_below(rnd, 4) != 0,
-			host->interrupts,
+			mru, host->strips, random_below(rnd, 4) != 0, random_below(rnd, 3) != 0,
+			random_below(rnd, 4) != 0, host->interrupts,
 			random_once_in(rnd, 4) ? ",domain=random,domain_size=256" : "");
 	random_trace("host: add %s", args);
 	ret = rte_eal_hotplug_add("vdev", host->name, args);
@@ -84,7 +84,8 @@ random_guest_add(struct random_end *guest, struct random *rnd, const char *socke
 	char args[256];
 	int nb, ret;
 
-	nb = snprintf(args, sizeof(args), "%s,socket=%s", guest->name, socket);
+	nb = snprintf(args, sizeof(args), "%s,socket=%s%s", guest->name, socket,
+			random_once_in(rnd, 4) ? ",compact=0" : "");
 	if (random_once_in(rnd, 4))
 		snprintf(args + nb, sizeof(args) - (size_t)nb, ",recycle=0");
 	else if (random_once_in(rnd, 2))

@@ -35,7 +35,7 @@ JUMBO, SMALL = 9238, 1522
 IN_GUEST = "/opt/avp/librte_net_avp.so"
 MACS = ["02:00:00:00:01:%02x" % number for number in range(8)]
 # What a device can offer beyond the contract; VLAN is the bit of the only one that stock drivers know.
-EXTENSIONS = ("vlan_offload", "recycle", "link_events", "rx_interrupts")
+EXTENSIONS = ("vlan_offload", "recycle", "compact", "link_events", "rx_interrupts")
 VLAN = 1
 # testpmd's "mac" sends to these.
 PEERS = ["02:00:00:00:00:00", "02:00:00:00:00:01"]

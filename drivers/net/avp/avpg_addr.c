@@ -101,8 +101,8 @@ fifo_set_load(struct avpg_fifo_set *set, const struct avpg_hw *hw, uint32_t nb_m
 	struct range range = pa_to_range(hw, nb_maps, pa);
 	uint64_t each = nb > 1 ? stride : range.size;
 
-	if (each > avp_fifo_size(AVP_FIFO_MAX_LEN))
-		each = avp_fifo_size(AVP_FIFO_MAX_LEN);
+	if (each > avp_cring_size(AVP_FIFO_MAX_LEN))
+		each = avp_cring_size(AVP_FIFO_MAX_LEN);
 	if (range.off % sizeof(uint64_t) != 0 || (nb > 1 && stride % sizeof(uint64_t) != 0))
 		return avp_err_set(err, EINVAL,
 				"%s FIFO: label 0x%" PRIx64 ", stride %u: not aligned", what, pa,
@@ -115,6 +115,9 @@ fifo_set_load(struct avpg_fifo_set *set, const struct avpg_hw *hw, uint32_t nb_m
 	for (uint32_t i = 0; i < nb; i++)
 		set->fifo[i] = (struct avp_fifo *)((uint8_t *)hw->mem + range.off +
 				(uint64_t)stride * i);
+	set->size = each;
+	if (each > avp_fifo_size(AVP_FIFO_MAX_LEN))
+		each = avp_fifo_size(AVP_FIFO_MAX_LEN);
 	set->max_len = (uint32_t)((each - sizeof(struct avp_fifo)) / sizeof(uint64_t));
 	set->len = fifo_set_len(set);
 	return 0;
@@ -194,6 +197,31 @@ arm_load(struct avpg_info *info, const struct avpg_hw *hw, uint32_t nb_maps,
 	return 0;
 }
 
+/* Which buffer is which, if the device tells, and arithmetic and mbufs can do with it. */
+static void
+geometry_load(struct avpg_mem *mem, const struct avp_device_info *dev)
+{
+	const uint32_t stride = dev->buf_stride;
+	const uint64_t lines = stride / sizeof(struct avp_desc);
+
+	if ((dev->features & (AVP_FEATURE_RECYCLE | AVP_FEATURE_COMPACT)) == 0)
+		return;
+	if (stride % sizeof(struct avp_desc) != 0 || lines % 2 == 0 || lines == 1 ||
+			stride > UINT16_MAX ||
+			mem->buf_data_size > stride - sizeof(struct avp_desc) ||
+			((uintptr_t)mem->base + mem->bufs_off) % sizeof(struct avp_desc) != 0 ||
+			mem->size - mem->bufs_off < stride)
+		return;
+	mem->buf_stride = stride;
+	mem->nb_bufs = (mem->size - mem->bufs_off) / stride < AVPG_MAX_BUFS
+			? (uint32_t)((mem->size - mem->bufs_off) / stride)
+			: AVPG_MAX_BUFS;
+	/* Newton: each step doubles the number of right bits, 3 -> 96 */
+	mem->buf_inverse = lines;
+	for (int i = 0; i < 5; i++)
+		mem->buf_inverse *= 2 - lines * mem->buf_inverse;
+}
+
 static int
 bufs_load(struct avpg_info *info, const struct avpg_hw *hw, uint32_t nb_maps,
 		const struct avp_device_info *dev, struct avp_err *err)
@@ -213,6 +241,7 @@ bufs_load(struct avpg_info *info, const struct avpg_hw *hw, uint32_t nb_maps,
 			.bufs_off = bufs.off,
 			.buf_data_size = dev->buf_data_size,
 	};
+	geometry_load(&info->mem, dev);
 	return 0;
 }
 
@@ -293,7 +322,6 @@ avpg_info_load(struct avpg_info *info, const struct avpg_hw *hw, struct avp_err 
 	new.device_id = dev.device_id;
 	new.version = dev.version;
 	new.features = dev.features;
-	new.buf_stride = (dev.features & AVP_FEATURE_RECYCLE) != 0 ? dev.buf_stride : 0;
 	new.max_rx_size = dev.max_rx_size;
 	memcpy(new.mac, dev.mac, sizeof(new.mac));
 	avp_log_escape(new.name, sizeof(new.name), dev.name, strnlen(dev.name, sizeof(dev.name)));

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <avp/avp_abi.h>
+#include <avp/avp_cring.h>
 #include <avp/avp_fifo.h>
 
 #include "avp_err.h"
@@ -44,6 +45,9 @@ AVPG_FETCH_FN(avpg_fetch_u64, uint64_t)
 /** Fewest data bytes of a packet buffer with which this driver works. */
 #define AVPG_MIN_BUF_DATA_SIZE 64u
 
+/** Packet buffers that a port can have to do with; a device has fewer. */
+#define AVPG_MAX_BUFS (1u << 22)
+
 /** BAR 2 and the labels of what lies in it; plain data, copied to each queue. */
 struct avpg_mem {
 	uint8_t *base;
@@ -51,7 +55,41 @@ struct avpg_mem {
 	uint64_t bufs_va;       /* label of the start of the packet buffers */
 	uint64_t bufs_off;      /* and where in BAR 2 that is */
 	uint32_t buf_data_size; /* bytes */
+	/* Where the device tells how far buffers lie apart, and it fits; else 0: */
+	uint32_t buf_stride;  /* bytes, an odd number of cache lines, below 65536 */
+	uint32_t nb_bufs;     /* that BAR 2 has room for */
+	uint64_t buf_inverse; /* of buf_stride / 64, modulo 2^64 */
 };
+
+/** Bytes of the buffers behind their descriptors. */
+static inline uint32_t
+avpg_mem_buf_len(const struct avpg_mem *mem)
+{
+	return mem->buf_stride - (uint32_t)sizeof(struct avp_desc);
+}
+
+/** The number of the buffer that begins @off bytes from buffer 0; not below nb_bufs when none does.
+ * For the arithmetic see lib/device/avpd_check.h; any @off is allowed. */
+static inline uint64_t
+avpg_mem_buf_idx(const struct avpg_mem *mem, uint64_t off)
+{
+	const uint64_t i = off * mem->buf_inverse;
+
+	return i >> 6 | i << 58;
+}
+
+/** Buffer @idx, below nb_bufs; and its label. */
+static inline uint8_t *
+avpg_mem_buf(const struct avpg_mem *mem, uint32_t idx)
+{
+	return mem->base + mem->bufs_off + (size_t)idx * mem->buf_stride;
+}
+
+static inline uint64_t
+avpg_mem_buf_va(const struct avpg_mem *mem, uint32_t idx)
+{
+	return mem->bufs_va + (uint64_t)idx * mem->buf_stride;
+}
 
 /**
  * Where a "virtual" label points.
@@ -84,7 +122,8 @@ avpg_desc_at(const struct avpg_mem *mem, uint64_t va)
 /** The FIFOs of one kind. */
 struct avpg_fifo_set {
 	struct avp_fifo *fifo[AVP_MAX_QUEUES];
-	uint32_t max_len; /* entries for which each has memory */
+	uint64_t size;    /* bytes of memory that each has, at most what a compact ring may take */
+	uint32_t max_len; /* entries of a FIFO for which that is enough */
 	uint32_t len;     /* entries that the first one has; the others should have as many */
 };
 
@@ -104,7 +143,6 @@ struct avpg_info {
 	uint64_t device_id;
 	uint32_t version;      /* AVP_VERSION() */
 	uint32_t features;     /* AVP_FEATURE_* offered */
-	uint32_t buf_stride;   /* bytes, not checked; 0 unless AVP_FEATURE_RECYCLE is offered */
 	uint32_t max_rx_size;  /* bytes, AVP_MIN_PKT_SIZE..AVP_MAX_PKT_SIZE */
 	uint8_t min_rx_queues; /* 1..max_rx_queues */
 	uint8_t max_rx_queues; /* 1..AVP_MAX_QUEUES */

@@ -94,9 +94,32 @@ features_wanted(const struct avpg_port *port)
 		wanted |= AVP_FEATURE_VLAN;
 	if (port->hw->recycle)
 		wanted |= AVP_FEATURE_RECYCLE;
+	if (port->hw->compact && port->info.mem.buf_stride != 0)
+		wanted |= AVP_FEATURE_COMPACT;
 	if (port->dev->data->dev_conf.intr_conf.rxq != 0)
 		wanted |= AVP_FEATURE_RX_INTR;
 	return port->info.features & wanted;
+}
+
+/* Take up the compact rings, which the device has just made. */
+static int
+rings_open(struct avpg_port *port)
+{
+	const struct avpg_fifo_set *rx = &port->info.rx;
+	const struct avpg_fifo_set *tx = &port->info.tx;
+	int ret = 0;
+
+	if ((port->features & AVP_FEATURE_COMPACT) == 0)
+		return 0;
+	for (uint32_t i = 0; i < port->nb_rx_fifos && ret == 0; i++)
+		ret = avp_cring_end_open(
+				&port->crx[i].end, (struct avp_cring *)rx->fifo[i], rx->size);
+	for (uint32_t i = 0; i < port->nb_tx_fifos && ret == 0; i++)
+		ret = avp_cring_end_open(
+				&port->ctx[i].end, (struct avp_cring *)tx->fifo[i], tx->size);
+	if (ret != 0)
+		AVPG_LOG(ERR, "%s: compact rings: length or entry size makes no sense", port->name);
+	return ret;
 }
 
 int
@@ -133,6 +156,9 @@ avpg_port_configure(struct avpg_port *port)
 		port->recycle = NULL;
 		return ret;
 	}
+	ret = rings_open(port);
+	if (ret != 0)
+		return ret;
 	/* from here on every change is told */
 	avpg_port_link_load(port);
 	avpg_port_mtu_follow(port);

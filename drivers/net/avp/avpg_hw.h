@@ -57,6 +57,7 @@ struct avpg_hw {
 	size_t device_size;    /* bytes */
 	uint32_t max_queues;   /* that the user wants at most; 0 = as many as the device has */
 	bool recycle;          /* the user wants "recycle", if the device has it */
+	bool compact;          /* likewise "compact" */
 	uint32_t recycle_hold; /* received buffers that an application may hold, of each rx queue;
 				* 0 = half a FIFO */
 	bool keep_mem;         /* set by the core: a burst that does not end still uses BAR 2 */

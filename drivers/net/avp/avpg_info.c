@@ -111,7 +111,8 @@ avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq
 
 	nb = rxq_nb_fifos(q, &first);
 	for (uint8_t i = 0; i < nb; i++)
-		nb_desc += q->fifos[i].rx.len != 0 ? q->fifos[i].rx.len : port->info.rx.len;
+		nb_desc += avpg_rx_fifo_len(&q->fifos[i]) != 0 ? avpg_rx_fifo_len(&q->fifos[i])
+							       : port->info.rx.len;
 	info->mp = q->pool;
 	info->conf.offloads = dev->data->dev_conf.rxmode.offloads;
 	info->conf.rx_deferred_start = q->deferred;
@@ -124,7 +125,7 @@ avpg_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq
 static uint32_t
 txq_capacity(const struct avpg_txq *q)
 {
-	return q->tx.len == 0 ? 0 : q->tx.len - 1 - q->spare;
+	return avpg_tx_fifo_capacity(q) - q->spare;
 }
 
 void
@@ -134,6 +135,8 @@ avpg_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq
 	const struct avpg_txq *q = dev->data->tx_queues[queue_id];
 	uint32_t len = q->tx.len != 0 ? q->tx.len : port->info.tx.len;
 
+	if (q->ctx != NULL)
+		len = q->ctx->len;
 	info->conf.offloads = dev->data->dev_conf.txmode.offloads;
 	info->conf.tx_deferred_start = q->deferred;
 	info->nb_desc = to_u16(RTE_MIN(len, (uint32_t)q->nb_desc));
@@ -145,8 +148,10 @@ avpg_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id __rte_unused,
 {
 	const struct avpg_port *port = dev->data->dev_private;
 	bool recycle = (port->features & AVP_FEATURE_RECYCLE) != 0;
+	bool compact = (port->features & AVP_FEATURE_COMPACT) != 0;
 
-	snprintf(mode->info, sizeof(mode->info), "%s", recycle ? "by pointer" : "by copy");
+	snprintf(mode->info, sizeof(mode->info), "%s%s", recycle ? "by pointer" : "by copy",
+			compact ? ", compact rings" : "");
 	return 0;
 }
 
@@ -159,7 +164,7 @@ avpg_rx_queue_count(void *rxq)
 	if (avpg_port_state(q->port) != AVPG_ATTACHED)
 		return 0;
 	for (uint8_t i = 0; i < q->nb_fifos; i++)
-		used += avp_fifo_used(&q->fifos[i].rx);
+		used += avpg_rx_fifo_used(&q->fifos[i]);
 	return (AVP_RX_QUEUE_COUNT_RET)used;
 }
 
@@ -168,13 +173,15 @@ avpg_rx_descriptor_status(void *rxq, uint16_t offset)
 {
 	const struct avpg_rxq *q = rxq;
 	uint32_t nb_desc = 0;
+	uint32_t capacity = 0;
 
-	for (uint8_t i = 0; i < q->nb_fifos; i++)
-		nb_desc += q->fifos[i].rx.len;
+	for (uint8_t i = 0; i < q->nb_fifos; i++) {
+		nb_desc += avpg_rx_fifo_len(&q->fifos[i]);
+		capacity += avpg_rx_fifo_capacity(&q->fifos[i]);
+	}
 	if (offset >= nb_desc)
 		return -EINVAL;
-	/* one entry of each FIFO is never used */
-	if (offset >= nb_desc - q->nb_fifos || avpg_port_state(q->port) != AVPG_ATTACHED)
+	if (offset >= capacity || avpg_port_state(q->port) != AVPG_ATTACHED)
 		return RTE_ETH_RX_DESC_UNAVAIL;
 	return offset < avpg_rx_queue_count(rxq) ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
 }
@@ -190,7 +197,7 @@ avpg_tx_descriptor_status(void *txq, uint16_t offset)
 		return -EINVAL;
 	if (offset == room || avpg_port_state(q->port) != AVPG_ATTACHED)
 		return RTE_ETH_TX_DESC_UNAVAIL;
-	used = avp_fifo_used(&q->tx);
+	used = avpg_tx_fifo_used(q);
 	/* counted from where the next packet goes: first the free ones */
 	return offset + used < room ? RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL;
 }
@@ -209,6 +216,13 @@ monitor_check(const uint64_t write, const uint64_t opaque[RTE_POWER_MONITOR_OPAQ
 	return write == opaque[0] ? 0 : -1;
 }
 
+/* Called with the next entry's second word: sleep unless it has been written. */
+static int
+monitor_check_phase(const uint64_t state, const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])
+{
+	return ((state ^ opaque[0]) & AVP_CDESC_PHASE) != 0 ? 0 : -1;
+}
+
 /* What the host writes when it has a packet. There is one word to wait for, so a queue of several
  * FIFOs cannot be waited for. */
 int
@@ -219,6 +233,15 @@ avpg_get_monitor_addr(void *rxq, struct rte_power_monitor_cond *cond)
 
 	if (rxq_nb_fifos(q, &first) != 1)
 		return -ENOTSUP;
+	if (q->fifos[0].crx != NULL) {
+		const struct avp_cring_end *end = q->fifos[0].crx;
+
+		cond->addr = &avp_cring_entry(end, end->own)->state;
+		cond->size = sizeof(uint64_t);
+		cond->opaque[0] = avp_cring_phase(end, end->own);
+		cond->fn = monitor_check_phase;
+		return 0;
+	}
 	cond->addr = &q->port->info.rx.fifo[first]->write;
 	cond->size = sizeof(q->port->info.rx.fifo[first]->write);
 	cond->opaque[0] = q->fifos[0].rx.own;
@@ -241,13 +264,23 @@ dump_fifo(FILE *file, const char *name, uint32_t number, const struct avp_fifo_e
 }
 
 static void
+dump_ring(FILE *file, const char *name, uint32_t number, const struct avp_cring_end *end)
+{
+	fprintf(file, "    %s ring %u: %u entries, %u passed, peer's count %u\n", name, number,
+			end->len, end->own, end->peer);
+}
+
+static void
 dump_rxq(FILE *file, const struct avpg_rxq *q)
 {
 	fprintf(file, "  rx queue %u: %s, mempool %s, %u bytes per mbuf, strips tags: %s\n",
 			q->queue_id, q->stopped ? "stopped" : "with the port", q->pool->name,
 			q->mbuf_room, q->strip_by_copy ? "yes" : "no");
 	for (uint8_t i = 0; i < q->nb_fifos; i++) {
-		dump_fifo(file, "rx", q->first_fifo + i, &q->fifos[i].rx);
+		if (q->fifos[i].crx != NULL)
+			dump_ring(file, "rx", q->first_fifo + i, q->fifos[i].crx);
+		else
+			dump_fifo(file, "rx", q->first_fifo + i, &q->fifos[i].rx);
 		dump_fifo(file, "free", q->first_fifo + i, &q->fifos[i].free);
 	}
 }
@@ -258,7 +291,10 @@ dump_txq(FILE *file, const struct avpg_txq *q)
 	fprintf(file, "  tx queue %u: %s, at most %u waiting, packets to %u bytes, tags: %s\n",
 			q->queue_id, q->stopped ? "stopped" : "with the port", txq_capacity(q),
 			q->max_pkt_size, q->vlan_by_desc ? "by the device" : "by copy");
-	dump_fifo(file, "tx", q->queue_id, &q->tx);
+	if (q->ctx != NULL)
+		dump_ring(file, "tx", q->queue_id, q->ctx);
+	else
+		dump_fifo(file, "tx", q->queue_id, &q->tx);
 	dump_fifo(file, "alloc", q->queue_id, &q->alloc);
 }
 

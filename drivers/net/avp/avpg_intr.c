@@ -63,7 +63,7 @@ avpg_rx_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	/* pairs with the host's fence between publishing packets and looking at the words */
 	atomic_thread_fence(memory_order_seq_cst);
 	for (uint32_t i = 0; i < q->nb_fifos; i++)
-		nb += avp_fifo_used(&q->fifos[i].rx);
+		nb += avpg_rx_fifo_used(&q->fifos[i]);
 	if (nb > 0)
 		wake(q);
 	return 0;

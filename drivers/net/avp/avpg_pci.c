@@ -50,6 +50,7 @@
 #define ARG_QUEUES "queues"
 #define ARG_RECYCLE "recycle"
 #define ARG_RECYCLE_HOLD "recycle_hold"
+#define ARG_COMPACT "compact"
 
 /* PCI config space */
 #define CONFIG_COMMAND 0x04
@@ -339,11 +340,13 @@ parse_number(const char *key __rte_unused, const char *value, void *opaque)
 static int
 parse_args(struct avpg_pci *pci, struct avp_err *err)
 {
-	static const char *const keys[] = {ARG_QUEUES, ARG_RECYCLE, ARG_RECYCLE_HOLD, NULL};
+	static const char *const keys[] = {
+			ARG_QUEUES, ARG_RECYCLE, ARG_RECYCLE_HOLD, ARG_COMPACT, NULL};
 	struct arg args[] = {
 			{ARG_QUEUES, 1, AVP_MAX_QUEUES, 0},
 			{ARG_RECYCLE, 0, 1, 1},
 			{ARG_RECYCLE_HOLD, 1, AVP_FIFO_MAX_LEN, 0},
+			{ARG_COMPACT, 0, 1, 1},
 	};
 	const struct rte_devargs *devargs = pci->dev->device.devargs;
 	const char *text = devargs == NULL || devargs->args == NULL ? "" : devargs->args;
@@ -352,8 +355,8 @@ parse_args(struct avpg_pci *pci, struct avp_err *err)
 
 	if (list == NULL)
 		return avp_err_set(err, EINVAL,
-				"%s: only " ARG_QUEUES "=N, " ARG_RECYCLE
-				"=0|1 and " ARG_RECYCLE_HOLD "=N are known",
+				"%s: only " ARG_QUEUES "=N, " ARG_RECYCLE "=0|1, " ARG_RECYCLE_HOLD
+				"=N and " ARG_COMPACT "=0|1 are known",
 				text);
 	for (unsigned int i = 0; i < RTE_DIM(args) && ret == 0; i++)
 		if (rte_kvargs_process(list, args[i].key, parse_number, &args[i]) != 0)
@@ -363,6 +366,7 @@ parse_args(struct avpg_pci *pci, struct avp_err *err)
 	pci->hw.max_queues = args[0].value;
 	pci->hw.recycle = args[1].value != 0;
 	pci->hw.recycle_hold = args[2].value;
+	pci->hw.compact = args[3].value != 0;
 	return ret;
 }
 

@@ -31,6 +31,7 @@
 #include <rte_log.h>
 
 #include <avp/avp_abi.h>
+#include <avp/avp_cring.h>
 #include <avp/avp_fifo.h>
 
 #include "avp_compat.h"
@@ -114,6 +115,7 @@ struct avpg_tx_stats {
 /** An rx FIFO and the free FIFO on which its buffers go back. */
 struct avpg_rx_fifo {
 	struct avp_fifo_end rx;
+	struct avp_cring_end *crx; /* instead of it, with "compact"; the port's */
 	struct avp_fifo_end free;
 	_Atomic uint32_t *arm; /* its armed word; NULL without rx interrupts */
 };
@@ -126,6 +128,7 @@ struct avpg_rxq {
 	struct avpg_table *table;  /* of buffers by pointer; NULL: all by copy */
 	uint32_t hold;             /* such buffers that the application may have */
 	uint32_t max_idle;         /* mbufs of its mempool that may wait for packets */
+	uint64_t rearm;            /* avp_mbuf_rearm() */
 	uint32_t max_rx_size;      /* bytes */
 	uint32_t mbuf_room;        /* data bytes of one mbuf of the pool */
 	struct rte_ether_addr mac; /* whose packets it takes */
@@ -135,6 +138,7 @@ struct avpg_rxq {
 	uint8_t first_fifo; /* this queue's share of the port's rx FIFOs */
 	uint8_t nb_fifos;
 	uint8_t next_fifo;  /* of the share: where the next burst starts */
+	bool compact;       /* rx FIFOs are compact rings */
 	bool strip_by_copy; /* the device leaves tags in, and the application wants them out */
 	bool deferred;      /* not started with the port */
 	bool stopped;       /* by itself; its gate stays closed when those of the port open */
@@ -147,6 +151,7 @@ struct avpg_txq {
 	struct avp_gate gate;
 	struct avpg_mem mem;
 	struct avp_fifo_end tx;
+	struct avp_cring_end *ctx; /* instead of it, with "compact"; the port's */
 	struct avp_fifo_end alloc;
 	struct avpg_port *port;
 	struct avpg_recycle *recycle; /* what may be sent by pointer; NULL: nothing */
@@ -177,7 +182,12 @@ struct avpg_port {
 	const char *name; /* the port's, for messages */
 	struct avpg_info info;
 	struct avpg_ctrl ctrl;
-	struct avpg_recycle *recycle;          /* of this configuration; NULL: by copy */
+	struct avpg_recycle *recycle; /* of this configuration; NULL: by copy */
+	/* The ends of compact rings, by number of the FIFO: where a side is, it alone knows, and
+	 * queues come and go. Used by their queues' lcores. */
+	struct avpg_ring {
+		struct avp_cring_end end;
+	} __rte_cache_aligned crx[AVP_MAX_QUEUES], ctx[AVP_MAX_QUEUES];
 	pthread_mutex_t ctl_lock;              /* info, ctrl, and all below but what is atomic */
 	uint32_t features;                     /* accepted */
 	uint32_t told_mtu;                     /* that the device knows of */
@@ -215,6 +225,43 @@ struct avpg_port {
 	_Atomic uint64_t ops_no_device; /* and while the device is not there */
 	uint64_t counters_base[AVPG_MAX_PORT_COUNTERS]; /* where avpg_stats.c has reset them to */
 };
+
+/** Entries that a queue's FIFO has, and those that packets can be in. 0: not taken up yet. */
+static inline uint32_t
+avpg_rx_fifo_len(const struct avpg_rx_fifo *fifo)
+{
+	return fifo->crx != NULL ? fifo->crx->len : fifo->rx.len;
+}
+
+static inline uint32_t
+avpg_rx_fifo_capacity(const struct avpg_rx_fifo *fifo)
+{
+	if (fifo->crx != NULL)
+		return fifo->crx->len;
+	return fifo->rx.len == 0 ? 0 : fifo->rx.len - 1;
+}
+
+/** Entries that wait to be read. */
+static inline uint32_t
+avpg_rx_fifo_used(const struct avpg_rx_fifo *fifo)
+{
+	return fifo->crx != NULL ? avp_cring_waiting(fifo->crx, UINT32_MAX)
+				 : avp_fifo_used(&fifo->rx);
+}
+
+static inline uint32_t
+avpg_tx_fifo_capacity(const struct avpg_txq *q)
+{
+	if (q->ctx != NULL)
+		return q->ctx->len;
+	return q->tx.len == 0 ? 0 : q->tx.len - 1;
+}
+
+static inline uint32_t
+avpg_tx_fifo_used(const struct avpg_txq *q)
+{
+	return q->ctx != NULL ? avp_cring_used(q->ctx) : avp_fifo_used(&q->tx);
+}
 
 static inline enum avpg_state
 avpg_port_state(const struct avpg_port *port)

@@ -13,6 +13,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "avp_mbuf.h"
 #include "avpg_port.h"
 #include "avpg_recycle.h"
 
@@ -157,6 +158,12 @@ rxq_set_recycle(const struct avpg_port *port, struct avpg_rxq *q)
 			: hold_limit(port);
 }
 
+static bool
+is_compact(const struct avpg_port *port)
+{
+	return (port->features & AVP_FEATURE_COMPACT) != 0;
+}
+
 static int
 rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 {
@@ -167,14 +174,19 @@ rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 	rxq_set_recycle(port, q);
 	q->nb_fifos = avpg_rxq_share(port, q->queue_id, &q->first_fifo);
 	q->next_fifo = 0;
+	q->compact = is_compact(port);
+	q->rearm = avp_mbuf_rearm(q->port_id);
 	q->max_idle = q->nb_fifos * port->info.rx.len;
 	if (port->info.max_rx_size > q->mbuf_room)
 		port->dev->data->scattered_rx = 1;
 	for (uint32_t i = 0; i < q->nb_fifos; i++) {
 		struct avpg_rx_fifo *fifo = &q->fifos[i];
-		int ret = fifo_open(
-				port, &fifo->rx, &port->info.rx, q->first_fifo + i, false, "rx");
+		int ret = 0;
 
+		fifo->crx = is_compact(port) ? &port->crx[q->first_fifo + i].end : NULL;
+		if (fifo->crx == NULL)
+			ret = fifo_open(port, &fifo->rx, &port->info.rx, q->first_fifo + i, false,
+					"rx");
 		if (ret == 0)
 			ret = fifo_open(port, &fifo->free, &port->info.free, q->first_fifo + i,
 					true, "free");
@@ -190,17 +202,25 @@ rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 static int
 txq_reload(struct avpg_port *port, struct avpg_txq *q)
 {
+	uint32_t capacity;
 	int ret;
 
 	q->mem = port->info.mem;
 	q->max_pkt_size = RTE_MIN(AVP_MAX_SEGS * q->mem.buf_data_size, (uint32_t)AVP_MAX_PKT_SIZE);
 	q->vlan_by_desc = (port->features & AVP_FEATURE_VLAN) != 0;
 	q->recycle = port->recycle;
-	q->data_off = q->recycle != NULL ? q->recycle->stride - q->mem.buf_data_size : 0;
-	ret = fifo_open(port, &q->tx, &port->info.tx, q->queue_id, true, "tx");
+	q->data_off = q->recycle != NULL || is_compact(port)
+			? q->mem.buf_stride - q->mem.buf_data_size
+			: 0;
+	q->ctx = is_compact(port) ? &port->ctx[q->queue_id].end : NULL;
+	ret = q->ctx != NULL ? 0 : fifo_open(port, &q->tx, &port->info.tx, q->queue_id, true, "tx");
 	if (ret != 0)
 		return ret;
-	q->spare = q->nb_desc < q->tx.len - 1 ? q->tx.len - 1 - q->nb_desc : 0;
+	capacity = avpg_tx_fifo_capacity(q);
+	q->spare = q->nb_desc < capacity ? capacity - q->nb_desc : 0;
+	/* a chain takes several entries of a ring, and must always fit */
+	if (q->ctx != NULL)
+		q->spare = RTE_MIN(q->spare, capacity - AVP_MAX_SEGS);
 	return fifo_open(port, &q->alloc, &port->info.alloc, q->queue_id, false, "alloc");
 }
 

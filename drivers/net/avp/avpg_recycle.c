@@ -15,8 +15,6 @@
 
 /* Slots that are looked at for one idle mbuf, at most. */
 #define MAX_LOOKS 256u
-/* Buffers that a table has room for; a device has fewer. */
-#define MAX_BUFS (1u << 22)
 /* Larger than any number of mbufs that are out. */
 #define LEFT_BIAS (1u << 30)
 
@@ -40,52 +38,28 @@ table_init(struct avpg_table *table, struct avpg_recycle *recycle)
 	table->pending = AVPG_STACK_END;
 	atomic_init(&table->freed, AVPG_STACK_END);
 	/* pages that no buffer needs are never touched */
-	table->slots = calloc(recycle->nb_bufs, sizeof(table->slots[0]));
-	table->next = calloc(recycle->nb_bufs, sizeof(table->next[0]));
-	table->fifo = calloc(recycle->nb_bufs, sizeof(table->fifo[0]));
+	table->slots = calloc(recycle->mem.nb_bufs, sizeof(table->slots[0]));
+	table->next = calloc(recycle->mem.nb_bufs, sizeof(table->next[0]));
+	table->fifo = calloc(recycle->mem.nb_bufs, sizeof(table->fifo[0]));
 	return table->slots != NULL && table->next != NULL && table->fifo != NULL ? 0 : -ENOMEM;
-}
-
-/* What the arithmetic and the mbufs need; the numbers are the host's. */
-static bool
-device_fits(const struct avpg_info *info)
-{
-	const uint32_t lines = info->buf_stride / sizeof(struct avp_desc);
-
-	return info->buf_stride % sizeof(struct avp_desc) == 0 && lines % 2 == 1 && lines > 1 &&
-			info->buf_stride <= UINT16_MAX &&
-			info->mem.buf_data_size <= info->buf_stride - sizeof(struct avp_desc) &&
-			((uintptr_t)info->mem.base + info->mem.bufs_off) %
-					sizeof(struct avp_desc) ==
-			0 &&
-			info->mem.size - info->mem.bufs_off >= info->buf_stride;
 }
 
 struct avpg_recycle *
 avpg_recycle_create(const struct avpg_port *port)
 {
-	const struct avpg_info *info = &port->info;
+	const struct avpg_mem *mem = &port->info.mem;
 	struct avpg_recycle *recycle;
 	int ret = 0;
 
-	if (port->hw->map == NULL || !device_fits(info))
+	if (port->hw->map == NULL || mem->buf_stride == 0)
 		return NULL;
 	recycle = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*recycle));
 	if (recycle == NULL)
 		return NULL;
 	memset(recycle, 0, sizeof(*recycle));
-	recycle->base = info->mem.base + info->mem.bufs_off;
-	recycle->bufs_va = info->mem.bufs_va;
-	recycle->stride = info->buf_stride;
-	recycle->nb_bufs = (uint32_t)RTE_MIN(
-			(info->mem.size - info->mem.bufs_off) / info->buf_stride, MAX_BUFS);
-	/* Newton: each step doubles the number of right bits, 3 -> 96 */
-	recycle->inverse = info->buf_stride / sizeof(struct avp_desc);
-	for (int i = 0; i < 5; i++)
-		recycle->inverse *=
-				2 - info->buf_stride / sizeof(struct avp_desc) * recycle->inverse;
+	recycle->mem = *mem;
 	atomic_init(&recycle->left, LEFT_BIAS);
-	recycle->queue_of = calloc(recycle->nb_bufs, sizeof(recycle->queue_of[0]));
+	recycle->queue_of = calloc(mem->nb_bufs, sizeof(recycle->queue_of[0]));
 	if (recycle->queue_of == NULL)
 		ret = -ENOMEM;
 	while (recycle->nb_tables < port->nb_rx_queues && ret == 0)
@@ -113,8 +87,9 @@ avpg_recycle_free(void *addr, void *opaque)
 {
 	struct avpg_table *table = opaque;
 	const struct avpg_recycle *recycle = table->recycle;
-	const uint32_t idx = (uint32_t)avpg_recycle_idx(recycle,
-			(uintptr_t)addr - sizeof(struct avp_desc) - (uintptr_t)recycle->base);
+	const uint32_t idx = (uint32_t)avpg_mem_buf_idx(&recycle->mem,
+			(uintptr_t)addr - sizeof(struct avp_desc) -
+					(uintptr_t)avpg_mem_buf(&recycle->mem, 0));
 	uint32_t head = atomic_load_explicit(&table->freed, memory_order_relaxed);
 
 	/* the mbuf is about to have its own buffer again; that of the slot is not the host's yet */
@@ -138,11 +113,11 @@ avpg_table_bind(struct avpg_table *table, uint32_t idx, struct rte_mbuf *m)
 	slot->shinfo.free_cb = avpg_recycle_free;
 	slot->shinfo.fcb_opaque = table;
 	rte_mbuf_ext_refcnt_set(&slot->shinfo, 1);
-	m->buf_addr = avpg_recycle_buf(table->recycle, idx) + sizeof(struct avp_desc);
+	m->buf_addr = avpg_mem_buf(&table->recycle->mem, idx) + sizeof(struct avp_desc);
 	/* BAR 2 is mapped for no other device: without an IOMMU there is no address to give */
 	rte_mbuf_iova_set(m,
 			rte_eal_iova_mode() == RTE_IOVA_VA ? (uintptr_t)m->buf_addr : RTE_BAD_IOVA);
-	m->buf_len = avpg_recycle_buf_len(table->recycle);
+	m->buf_len = (uint16_t)avpg_mem_buf_len(&table->recycle->mem);
 	m->shinfo = &slot->shinfo;
 }
 
@@ -164,7 +139,7 @@ table_steal(struct avpg_table *table)
 		struct avpg_slot *slot = &table->slots[table->hand];
 		const uintptr_t state = avpg_slot_get(slot);
 
-		table->hand = table->hand + 1 < table->recycle->nb_bufs ? table->hand + 1 : 0;
+		table->hand = table->hand + 1 < table->recycle->mem.nb_bufs ? table->hand + 1 : 0;
 		if (state == 0 || (state & AVPG_SLOT_APP) != 0)
 			continue;
 		avpg_slot_set(slot, 0);
@@ -209,7 +184,7 @@ table_trim(struct avpg_table *table)
 
 		avpg_slot_set(slot, avpg_slot_get(slot) & ~AVPG_SLOT_APP);
 	}
-	for (uint32_t i = 0; i < table->recycle->nb_bufs; i++) {
+	for (uint32_t i = 0; i < table->recycle->mem.nb_bufs; i++) {
 		const uintptr_t state = avpg_slot_get(&table->slots[i]);
 
 		if (state == 0 || (state & AVPG_SLOT_APP) != 0)

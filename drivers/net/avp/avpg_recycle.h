@@ -50,6 +50,7 @@
 
 #include <avp/avp_abi.h>
 
+#include "avpg_addr.h"
 #include "avpg_map.h"
 
 struct avpg_port;
@@ -90,11 +91,7 @@ struct avpg_table {
 /** All of a port's, for one generation. */
 struct avpg_recycle {
 	struct avpg_map *map;
-	uint8_t *base;    /* buffer 0 */
-	uint64_t bufs_va; /* its label */
-	uint64_t inverse; /* of stride / 64, modulo 2^64 */
-	uint32_t stride;  /* bytes, an odd number of cache lines */
-	uint32_t nb_bufs;
+	struct avpg_mem mem;
 	uint8_t *queue_of; /* by number of the buffer: the rx queue that had it last */
 	uint32_t nb_tables;
 	_Atomic uint32_t left; /* once retired: mbufs that are out */
@@ -123,42 +120,13 @@ void avpg_recycle_retire(struct avpg_recycle *recycle);
 /** Free callback of the buffers. Any thread. */
 void avpg_recycle_free(void *addr, void *table);
 
-/** Bytes from an mbuf's buf_addr to the end of its buffer: all but the descriptor. */
-static inline uint16_t
-avpg_recycle_buf_len(const struct avpg_recycle *recycle)
-{
-	return (uint16_t)(recycle->stride - sizeof(struct avp_desc));
-}
-
-/** The number of the buffer that begins @off bytes from buffer 0; not below nb_bufs when none does.
- * For the arithmetic see lib/device/avpd_check.h; any @off is allowed. */
-static inline uint64_t
-avpg_recycle_idx(const struct avpg_recycle *recycle, uint64_t off)
-{
-	const uint64_t i = off * recycle->inverse;
-
-	return i >> 6 | i << 58;
-}
-
-static inline uint8_t *
-avpg_recycle_buf(const struct avpg_recycle *recycle, uint32_t idx)
-{
-	return recycle->base + (size_t)idx * recycle->stride;
-}
-
-static inline uint64_t
-avpg_recycle_va(const struct avpg_recycle *recycle, uint32_t idx)
-{
-	return recycle->bufs_va + (uint64_t)idx * recycle->stride;
-}
-
-/** The number of the buffer that @m's memory may be, as avpg_recycle_idx(). */
+/** The number of the buffer that @m's memory may be, as avpg_mem_buf_idx(). */
 static inline uint64_t
 avpg_recycle_idx_of(const struct avpg_recycle *recycle, const struct rte_mbuf *m)
 {
-	return avpg_recycle_idx(recycle,
+	return avpg_mem_buf_idx(&recycle->mem,
 			(uintptr_t)m->buf_addr - sizeof(struct avp_desc) -
-					(uintptr_t)recycle->base);
+					(uintptr_t)avpg_mem_buf(&recycle->mem, 0));
 }
 
 static inline uintptr_t
@@ -195,14 +163,15 @@ avpg_recycle_own(const struct avpg_recycle *recycle, const struct rte_mbuf *m, u
 	const uint64_t i = avpg_recycle_idx_of(recycle, m);
 	struct avpg_slot *slot;
 
-	if (i >= recycle->nb_bufs)
+	if (i >= recycle->mem.nb_bufs)
 		return NULL;
 	*queue = avpg_recycle_queue_of(recycle, i);
 	slot = &recycle->tables[*queue].slots[i];
 	if (avpg_slot_get(slot) != ((uintptr_t)m | AVPG_SLOT_APP) || rte_mbuf_refcnt_read(m) != 1 ||
 			rte_mbuf_ext_refcnt_read(&slot->shinfo) != 1)
 		return NULL;
-	if (m->data_len == 0 || (uint32_t)m->data_off + m->data_len > avpg_recycle_buf_len(recycle))
+	if (m->data_len == 0 ||
+			(uint32_t)m->data_off + m->data_len > avpg_mem_buf_len(&recycle->mem))
 		return NULL;
 	*idx = (uint32_t)i;
 	return slot;

@@ -37,6 +37,7 @@
 /* An empty buffer that can be used. */
 struct tx_buf {
 	uint64_t label;
+	uint32_t idx; /* its number; on compact rings only */
 	struct avp_desc *desc;
 	uint64_t data_va;
 	uint8_t *data;
@@ -57,6 +58,7 @@ struct tx_state {
 	uint32_t taken; /* of these */
 	uint32_t room;  /* entries of the tx FIFO */
 	uint32_t sent;  /* of these */
+	uint64_t packets;
 	uint64_t bytes;
 	uint64_t by_pointer; /* packets */
 	/* to free at the end */
@@ -125,6 +127,14 @@ static inline bool
 tx_buf_fetch(const struct avpg_txq *q, uint32_t i, struct tx_buf *buf)
 {
 	buf->label = avp_fifo_at(&q->alloc, i);
+	if (q->ctx != NULL) {
+		const uint64_t idx = avpg_mem_buf_idx(&q->mem, buf->label - q->mem.bufs_va);
+
+		buf->idx = (uint32_t)idx;
+		buf->data = avpg_mem_buf(&q->mem, buf->idx) + q->data_off;
+		buf->len = 0;
+		return likely(idx < q->mem.nb_bufs);
+	}
 	buf->desc = avpg_desc_at(&q->mem, buf->label);
 	if (unlikely(buf->desc == NULL))
 		return false;
@@ -143,7 +153,8 @@ tx_prefetch_bufs(const struct avpg_txq *q, uint32_t first, uint32_t end)
 	for (uint32_t i = first; i < end; i++) {
 		const uint64_t label = avp_fifo_at(&q->alloc, i);
 
-		avp_prefetch_write(avpg_mem_at(&q->mem, label, 1));
+		if (q->ctx == NULL)
+			avp_prefetch_write(avpg_mem_at(&q->mem, label, 1));
 		if (q->data_off != 0)
 			avp_prefetch_write(avpg_mem_at(&q->mem, label + q->data_off, 1));
 	}
@@ -250,31 +261,65 @@ tx_desc_write(const struct tx_buf *buf, uint16_t ol_flags, uint16_t vlan_tci, ui
 	desc->vlan_tci = vlan_tci;
 }
 
-/* Fill the buffers of @chain with a packet. Returns its bytes. */
-static inline uint32_t
-tx_fill(const struct avpg_txq *q, struct tx_chain *chain, const struct rte_mbuf *m)
+/* Write the entries of a packet's segments. @flags: AVP_CDESC_VLAN, or 0. */
+static inline void
+tx_put_entry(const struct avpg_txq *q, struct tx_state *state, uint32_t idx, uint32_t data_off,
+		uint32_t len, uint16_t flags, uint16_t vlan_tci)
+{
+	avp_cring_set(q->ctx, state->sent++, avp_cring_place(idx, data_off, len),
+			avp_cring_state(flags, vlan_tci));
+}
+
+static void
+tx_put_entries(const struct avpg_txq *q, struct tx_state *state, const struct tx_buf *bufs,
+		const uint32_t *data_offs, uint32_t nb, uint16_t flags, uint16_t vlan_tci)
+{
+	for (uint32_t i = 0; i < nb; i++) {
+		const uint16_t more = i + 1 < nb ? AVP_CDESC_MORE : 0;
+
+		tx_put_entry(q, state, bufs[i].idx, data_offs == NULL ? q->data_off : data_offs[i],
+				bufs[i].len, i == 0 ? flags | more : more, i == 0 ? vlan_tci : 0);
+	}
+}
+
+/* Fill the buffers of @chain with a packet, and put it on the FIFO or ring. */
+static inline void
+tx_fill(const struct avpg_txq *q, struct tx_state *state, struct tx_chain *chain,
+		const struct rte_mbuf *m, const bool compact)
 {
 	bool vlan = (m->ol_flags & RTE_MBUF_F_TX_VLAN) != 0;
 	bool tag = vlan && !q->vlan_by_desc;
 	uint16_t ol_flags = vlan && q->vlan_by_desc ? AVP_DESC_TX_VLAN : 0;
 	uint16_t vlan_tci = ol_flags != 0 ? m->vlan_tci : 0;
 	uint32_t pkt_len = m->pkt_len + (tag ? AVPG_VLAN_SIZE : 0);
+	const uint16_t flags = ol_flags != 0 ? AVP_CDESC_VLAN : 0;
 
+	state->bytes += pkt_len;
 	if (likely(m->nb_segs == 1 && chain->nb == 1 && !tag)) {
 		rte_memcpy(chain->buf[0].data, rte_pktmbuf_mtod(m, const void *), pkt_len);
+		if (compact) {
+			tx_put_entry(q, state, chain->buf[0].idx, q->data_off, pkt_len, flags,
+					vlan_tci);
+			return;
+		}
 		chain->buf[0].len = pkt_len;
 		tx_desc_write(&chain->buf[0], ol_flags, vlan_tci, 0, 1, (uint16_t)pkt_len);
-		return pkt_len;
+		avp_fifo_set(&q->tx, state->sent++, chain->buf[0].label);
+		return;
 	}
 	chain->filled = 0;
 	chain->data_size = q->mem.buf_data_size;
 	tx_append_pkt(chain, m, tag);
+	if (compact) {
+		tx_put_entries(q, state, chain->buf, NULL, chain->nb, flags, vlan_tci);
+		return;
+	}
 	tx_desc_write(&chain->buf[0], ol_flags, vlan_tci, chain->nb > 1 ? chain->buf[1].label : 0,
 			(uint8_t)chain->nb, (uint16_t)pkt_len);
 	for (uint32_t i = 1; i < chain->nb; i++)
 		tx_desc_write(&chain->buf[i], 0, 0, i + 1 < chain->nb ? chain->buf[i + 1].label : 0,
 				1, (uint16_t)chain->buf[i].len);
-	return pkt_len;
+	avp_fifo_set(&q->tx, state->sent++, chain->buf[0].label);
 }
 
 /*
@@ -283,15 +328,17 @@ tx_fill(const struct avpg_txq *q, struct tx_chain *chain, const struct rte_mbuf 
 
 /* What the burst will look at and write of its own buffers. */
 static inline void
-tx_prefetch_own(const struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint16_t nb_pkts)
+tx_prefetch_own(const struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint16_t nb_pkts,
+		const bool compact)
 {
 	for (uint16_t i = 0; i < nb_pkts; i++) {
 		uint64_t idx = avpg_recycle_idx_of(recycle, pkts[i]);
 
-		if (unlikely(idx >= recycle->nb_bufs))
+		if (unlikely(idx >= recycle->mem.nb_bufs))
 			continue;
 		rte_prefetch0(&recycle->tables[avpg_recycle_queue_of(recycle, idx)].slots[idx]);
-		avp_prefetch_write(avpg_recycle_buf(recycle, (uint32_t)idx));
+		if (!compact)
+			avp_prefetch_write(avpg_mem_buf(&recycle->mem, (uint32_t)idx));
 	}
 }
 
@@ -299,11 +346,12 @@ tx_prefetch_own(const struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint
 static inline struct tx_buf
 tx_own_buf(const struct avpg_recycle *recycle, const struct rte_mbuf *m, uint32_t idx)
 {
-	const uint64_t label = avpg_recycle_va(recycle, idx);
+	const uint64_t label = avpg_mem_buf_va(&recycle->mem, idx);
 
 	return (struct tx_buf){
 			.label = label,
-			.desc = (struct avp_desc *)avpg_recycle_buf(recycle, idx),
+			.idx = idx,
+			.desc = (struct avp_desc *)avpg_mem_buf(&recycle->mem, idx),
 			.data_va = label + sizeof(struct avp_desc) + m->data_off,
 			.len = m->data_len,
 	};
@@ -318,26 +366,32 @@ tx_ol_flags(const struct avpg_txq *q, const struct rte_mbuf *m)
 
 /* Send a packet of one mbuf as it is. False: it must be copied. */
 static inline bool
-tx_point(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m)
+tx_point(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, const bool compact)
 {
 	struct avpg_recycle *recycle = q->recycle;
 	struct avpg_slot *slot;
 	uint32_t queue, idx;
 	struct tx_buf buf;
-	uint16_t ol_flags;
+	uint16_t ol_flags, vlan_tci;
 
 	if (m->nb_segs != 1 || tx_tag_by_copy(q, m))
 		return false;
 	slot = avpg_recycle_own(recycle, m, &queue, &idx);
 	if (slot == NULL)
 		return false;
-	buf = tx_own_buf(recycle, m, idx);
-	ol_flags = tx_ol_flags(q, m);
-	tx_desc_write(&buf, ol_flags, ol_flags != 0 ? m->vlan_tci : 0, 0, 1, (uint16_t)buf.len);
 	avpg_recycle_sent(recycle, slot, m, queue, q->queue_id);
-	avp_fifo_set(&q->tx, state->sent++, buf.label);
-	state->bytes += buf.len;
+	ol_flags = tx_ol_flags(q, m);
+	vlan_tci = ol_flags != 0 ? m->vlan_tci : 0;
+	state->bytes += m->data_len;
 	state->by_pointer++;
+	if (compact) {
+		tx_put_entry(q, state, idx, m->data_off + sizeof(struct avp_desc), m->data_len,
+				ol_flags != 0 ? AVP_CDESC_VLAN : 0, vlan_tci);
+		return true;
+	}
+	buf = tx_own_buf(recycle, m, idx);
+	tx_desc_write(&buf, ol_flags, vlan_tci, 0, 1, (uint16_t)buf.len);
+	avp_fifo_set(&q->tx, state->sent++, buf.label);
 	return true;
 }
 
@@ -403,6 +457,8 @@ tx_point_chain(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *head
 	const uint32_t pkt_len = head->pkt_len;
 	const uint32_t nb_segs = head->nb_segs;
 	const uint16_t ol_flags = tx_ol_flags(q, head);
+	const uint16_t vlan_tci = ol_flags != 0 ? head->vlan_tci : 0;
+	uint32_t data_offs[AVP_MAX_SEGS];
 	struct tx_part parts[AVP_MAX_SEGS];
 	struct tx_buf bufs[AVP_MAX_SEGS];
 	struct tx_chain copies;
@@ -418,19 +474,26 @@ tx_point_chain(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *head
 
 		if (parts[i].slot != NULL) {
 			bufs[i] = tx_own_buf(q->recycle, m, parts[i].idx);
+			data_offs[i] = m->data_off + (uint32_t)sizeof(struct avp_desc);
 			continue;
 		}
 		bufs[i] = copies.buf[k++];
+		data_offs[i] = q->data_off;
 		rte_memcpy(bufs[i].data, rte_pktmbuf_mtod(m, const void *), m->data_len);
 		bufs[i].len = m->data_len;
 	}
-	tx_desc_write(&bufs[0], ol_flags, ol_flags != 0 ? head->vlan_tci : 0, bufs[1].label,
-			(uint8_t)nb_segs, (uint16_t)pkt_len);
-	for (uint32_t i = 1; i < nb_segs; i++)
-		tx_desc_write(&bufs[i], 0, 0, i + 1 < nb_segs ? bufs[i + 1].label : 0, 1,
-				(uint16_t)bufs[i].len);
 	tx_parts_done(q, parts, nb_segs);
-	avp_fifo_set(&q->tx, state->sent++, bufs[0].label);
+	if (q->ctx != NULL) {
+		tx_put_entries(q, state, bufs, data_offs, nb_segs,
+				ol_flags != 0 ? AVP_CDESC_VLAN : 0, vlan_tci);
+	} else {
+		tx_desc_write(&bufs[0], ol_flags, vlan_tci, bufs[1].label, (uint8_t)nb_segs,
+				(uint16_t)pkt_len);
+		for (uint32_t i = 1; i < nb_segs; i++)
+			tx_desc_write(&bufs[i], 0, 0, i + 1 < nb_segs ? bufs[i + 1].label : 0, 1,
+					(uint16_t)bufs[i].len);
+		avp_fifo_set(&q->tx, state->sent++, bufs[0].label);
+	}
 	state->bytes += pkt_len;
 	state->by_pointer += nb_copies == 0;
 	return TX_CHAIN_SENT;
@@ -444,34 +507,41 @@ tx_point_chain(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *head
  * into are looked for when they are needed, if packets may go without. */
 static inline void
 tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uint16_t nb_pkts,
-		const bool by_pointer)
+		const bool by_pointer, const bool compact)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
 	state->taken = 0;
 	state->sent = 0;
+	state->packets = 0;
 	state->bytes = 0;
 	state->by_pointer = 0;
 	state->nb_copied = 0;
-	state->room = avp_fifo_room(&q->tx, nb_pkts + q->spare, &fault);
+	if (compact)
+		state->room = avp_cring_room(q->ctx, nb_pkts + AVP_MAX_SEGS + q->spare, &fault);
+	else
+		state->room = avp_fifo_room(&q->tx, nb_pkts + q->spare, &fault);
 	state->room = state->room > q->spare ? state->room - q->spare : 0;
-	avp_fifo_prefetch_put(&q->tx, RTE_MIN(state->room, (uint32_t)nb_pkts));
+	if (compact)
+		avp_cring_prefetch_put(q->ctx, RTE_MIN(state->room, (uint32_t)nb_pkts));
+	else
+		avp_fifo_prefetch_put(&q->tx, RTE_MIN(state->room, (uint32_t)nb_pkts));
 	state->avail = by_pointer ? 0 : avp_fifo_avail(&q->alloc, nb_pkts, &fault);
 	if (unlikely(fault != AVP_FIFO_OK))
 		q->stats.fifo_faults++;
 	if (by_pointer)
-		tx_prefetch_own(q->recycle, pkts, nb_pkts);
+		tx_prefetch_own(q->recycle, pkts, nb_pkts, compact);
 	tx_prefetch_bufs(q, 0, RTE_MIN(state->avail, (uint32_t)nb_pkts));
 }
 
 /* Send a packet that can be sent. False: there are no buffers for it, nothing was done. */
 static inline bool
 tx_one(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, uint32_t nb_bufs,
-		const bool by_pointer)
+		const bool by_pointer, const bool compact)
 {
 	struct tx_chain chain;
 
-	if (by_pointer && likely(tx_point(q, state, m)))
+	if (by_pointer && likely(tx_point(q, state, m, compact)))
 		return true;
 	if (by_pointer && m->nb_segs > 1) {
 		enum tx_chain_result result = tx_point_chain(q, state, m);
@@ -481,20 +551,27 @@ tx_one(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, uint32_t 
 	}
 	if (unlikely(!tx_take(q, state, &chain, nb_bufs)))
 		return false;
-	state->bytes += tx_fill(q, &chain, m);
-	avp_fifo_set(&q->tx, state->sent++, chain.buf[0].label);
+	tx_fill(q, state, &chain, m, compact);
 	state->copied[state->nb_copied++] = m;
 	return true;
 }
 
+/* Entries of the tx FIFO or ring that a packet may take. */
+static inline uint32_t
+tx_nb_entries(const struct rte_mbuf *m, uint32_t nb_bufs, const bool compact)
+{
+	return !compact || likely(m->nb_segs == 1 && nb_bufs == 1) ? 1 : AVP_MAX_SEGS;
+}
+
 /* Send up to AVPG_BURST packets. Returns those used up: sent or dropped. */
 static inline uint16_t
-tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer)
+tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer,
+		const bool compact)
 {
 	struct tx_state state;
 	uint16_t i;
 
-	tx_begin(q, &state, pkts, nb_pkts, by_pointer);
+	tx_begin(q, &state, pkts, nb_pkts, by_pointer, compact);
 	for (i = 0; i < nb_pkts; i++) {
 		uint32_t nb_bufs;
 		enum avpg_tx_drop drop = tx_check(q, pkts[i], &nb_bufs);
@@ -504,35 +581,39 @@ tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool
 			state.copied[state.nb_copied++] = pkts[i];
 			continue;
 		}
-		if (unlikely(state.sent == state.room)) {
+		if (unlikely(state.sent + tx_nb_entries(pkts[i], nb_bufs, compact) > state.room)) {
 			q->stats.no_room++;
 			break;
 		}
-		if (unlikely(!tx_one(q, &state, pkts[i], nb_bufs, by_pointer))) {
+		if (unlikely(!tx_one(q, &state, pkts[i], nb_bufs, by_pointer, compact))) {
 			q->stats.no_buffer++;
 			break;
 		}
+		state.packets++;
 	}
 	if (state.taken > 0)
 		avp_fifo_get_done(&q->alloc, state.taken);
-	if (state.sent > 0)
+	if (compact && state.sent > 0)
+		avp_cring_put_done(q->ctx, state.sent);
+	else if (state.sent > 0)
 		avp_fifo_put_done(&q->tx, state.sent);
 	if (state.nb_copied > 0)
 		rte_pktmbuf_free_bulk(state.copied, state.nb_copied);
-	q->stats.packets += state.sent;
+	q->stats.packets += state.packets;
 	q->stats.bytes += state.bytes;
 	q->stats.by_pointer += state.by_pointer;
 	return i;
 }
 
 static inline uint16_t
-tx_burst(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer)
+tx_burst(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer,
+		const bool compact)
 {
 	uint16_t nb = 0;
 
 	while (nb < nb_pkts) {
 		uint16_t want = RTE_MIN((uint16_t)(nb_pkts - nb), (uint16_t)AVPG_BURST);
-		uint16_t used = tx_some(q, pkts + nb, want, by_pointer);
+		uint16_t used = tx_some(q, pkts + nb, want, by_pointer, compact);
 
 		nb += used;
 		if (used < want)
@@ -552,9 +633,11 @@ avpg_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	}
 	if (q->recycle != NULL)
-		nb = tx_burst(q, pkts, nb_pkts, true);
+		nb = q->ctx != NULL ? tx_burst(q, pkts, nb_pkts, true, true)
+				    : tx_burst(q, pkts, nb_pkts, true, false);
 	else
-		nb = tx_burst(q, pkts, nb_pkts, false);
+		nb = q->ctx != NULL ? tx_burst(q, pkts, nb_pkts, false, true)
+				    : tx_burst(q, pkts, nb_pkts, false, false);
 	avp_gate_leave(&q->gate);
 	return nb;
 }

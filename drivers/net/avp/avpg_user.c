@@ -46,6 +46,7 @@
 #define ARG_QUEUES "queues"
 #define ARG_RECYCLE "recycle"
 #define ARG_RECYCLE_HOLD "recycle_hold"
+#define ARG_COMPACT "compact"
 
 static int avpg_user_logtype;
 #define USER_LOG(level, fmt, ...) rte_log(RTE_LOG_##level, avpg_user_logtype, fmt "\n", __VA_ARGS__)
@@ -84,6 +85,7 @@ struct user_args {
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	uint32_t queues; /* 0 = not given */
 	uint32_t recycle;
+	uint32_t compact;
 	uint32_t recycle_hold; /* 0 = not given */
 };
 
@@ -480,6 +482,7 @@ user_create(struct avpg_user **out, const struct user_args *args, struct avp_err
 	user->hw.ops = &user_ops;
 	user->hw.max_queues = args->queues;
 	user->hw.recycle = args->recycle != 0;
+	user->hw.compact = args->compact != 0;
 	user->hw.recycle_hold = args->recycle_hold;
 	user->irq_fd = -1;
 	/* what ethdev reads the eventfds of rx queues from; nobody watches it by itself */
@@ -541,12 +544,15 @@ parse_arg(const char *key, const char *value, void *opaque)
 		return parse_number(args, key, value, 1, AVP_MAX_QUEUES, &args->queues);
 	if (strcmp(key, ARG_RECYCLE) == 0)
 		return parse_number(args, key, value, 0, 1, &args->recycle);
+	if (strcmp(key, ARG_COMPACT) == 0)
+		return parse_number(args, key, value, 0, 1, &args->compact);
 	if (strcmp(key, ARG_RECYCLE_HOLD) == 0)
 		return parse_number(args, key, value, 1, AVP_FIFO_MAX_LEN, &args->recycle_hold);
 	if (strcmp(key, ARG_SOCKET) != 0) {
 		USER_LOG(ERR,
 				"%s: %s=%s: not known: " ARG_SOCKET "=PATH, " ARG_QUEUES
-				"=N, " ARG_RECYCLE "=0|1 and " ARG_RECYCLE_HOLD "=N are%s",
+				"=N, " ARG_RECYCLE "=0|1, " ARG_RECYCLE_HOLD "=N and " ARG_COMPACT
+				"=0|1 are%s",
 				args->name, key, value,
 				strcmp(key, "mac") == 0 ? "; the address is the host port's" : "");
 		return -EINVAL;
@@ -610,7 +616,7 @@ err_release:
 static int
 avpg_user_probe(struct rte_vdev_device *vdev)
 {
-	struct user_args args = {.name = rte_vdev_device_name(vdev), .recycle = 1};
+	struct user_args args = {.name = rte_vdev_device_name(vdev), .recycle = 1, .compact = 1};
 	struct avp_err err = {0};
 	struct avpg_user *user = NULL;
 	int ret;

@@ -148,6 +148,12 @@ arg_recycle(const struct arg_ctx *ctx, const char *value)
 }
 
 static int
+arg_compact(const struct arg_ctx *ctx, const char *value)
+{
+	return arg_bool(ctx, value, &ctx->args->compact);
+}
+
+static int
 arg_link_events(const struct arg_ctx *ctx, const char *value)
 {
 	return arg_bool(ctx, value, &ctx->args->link_events);
@@ -222,6 +228,7 @@ static const struct arg {
 		{"mru", arg_mru},
 		{"vlan_offload", arg_vlan_offload},
 		{"recycle", arg_recycle},
+		{"compact", arg_compact},
 		{"link_events", arg_link_events},
 		{"rx_interrupts", arg_rx_interrupts},
 		{"domain", arg_domain},
@@ -290,6 +297,7 @@ avph_args_parse(struct avph_args *args, const char *name, const char *params, st
 			.ring = AVPH_DEFAULT_RING,
 			.mru = AVPH_DEFAULT_MRU,
 			.recycle = true,
+			.compact = true,
 			.link_events = true,
 			.rx_interrupts = true,
 			.default_socket = true,

@@ -41,6 +41,7 @@ struct avph_args {
 	uint32_t mru;     /* bytes */
 	bool vlan_offload;
 	bool recycle;
+	bool compact;
 	bool link_events;
 	bool rx_interrupts;
 	bool default_socket; /* no socket= was given */

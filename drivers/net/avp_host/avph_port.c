@@ -18,6 +18,7 @@
 
 #include <ethdev_driver.h>
 
+#include "avp_mbuf.h"
 #include "avp_sock.h"
 #include "avph_log.h"
 #include "avph_port.h"
@@ -48,6 +49,34 @@ lane_format(struct avp_fifo_end *end, struct avp_fifo *fifo, uint32_t len)
 	avp_fifo_end_init(end, fifo, len);
 }
 
+static bool
+port_recycles(const struct avph_port *port)
+{
+	return (port->guest.features & AVP_FEATURE_RECYCLE) != 0;
+}
+
+static bool
+port_is_compact(const struct avph_port *port)
+{
+	return (port->guest.features & AVP_FEATURE_COMPACT) != 0;
+}
+
+/* What carries packets, in the form that the guest has chosen. */
+static void
+lane_format_pkts(const struct avph_port *port, struct avp_fifo_end *end, struct avp_cring_end *cend,
+		uint64_t first_off, uint32_t i)
+{
+	struct avp_fifo *fifo = lane_fifo(port, first_off, i);
+	const uint32_t len = port->layout.ring_len;
+
+	if (!port_is_compact(port)) {
+		lane_format(end, fifo, len);
+		return;
+	}
+	avp_cring_format((struct avp_cring *)fifo, len);
+	avp_cring_end_init(cend, (struct avp_cring *)fifo, len);
+}
+
 static _Atomic uint32_t *
 lane_arm(const struct avph_port *port, uint32_t i)
 {
@@ -64,12 +93,12 @@ port_format(struct avph_port *port)
 		struct avph_rx_lane *rx = &port->rx_lanes[i];
 		struct avph_tx_lane *tx = &port->tx_lanes[i];
 
-		lane_format(&rx->tx, lane_fifo(port, layout->tx_fifo_off, i), layout->ring_len);
+		lane_format_pkts(port, &rx->tx, &rx->ctx, layout->tx_fifo_off, i);
 		lane_format(&rx->alloc, lane_fifo(port, layout->alloc_fifo_off, i),
 				layout->ring_len);
 		rx->nb_alloc = 0;
 		rx->owner = avph_owner(layout->slot, i, AVPH_GIVEN_ALLOC);
-		lane_format(&tx->rx, lane_fifo(port, layout->rx_fifo_off, i), layout->ring_len);
+		lane_format_pkts(port, &tx->rx, &tx->crx, layout->rx_fifo_off, i);
 		lane_format(&tx->free, lane_fifo(port, layout->free_fifo_off, i), layout->ring_len);
 		atomic_store(lane_arm(port, i), 0);
 		tx->nb_held = 0;
@@ -100,10 +129,11 @@ port_max_ptr(const struct avph_port *port, uint32_t nb_lanes)
 			PTR_MIN);
 }
 
+/* Does the guest return each buffer of a chain by itself? */
 static bool
-port_recycles(const struct avph_port *port)
+port_returns_each(const struct avph_port *port)
 {
-	return (port->guest.features & AVP_FEATURE_RECYCLE) != 0;
+	return port_recycles(port) || port_is_compact(port);
 }
 
 /* Does the guest get chains? */
@@ -128,7 +158,7 @@ static void
 port_set_limits(struct avph_port *port)
 {
 	const uint32_t nb_rx = RTE_MAX(port->guest.nb_rx_queues, 1);
-	const uint32_t per_pkt = port_recycles(port) && port_chains(port) ? AVP_MAX_SEGS : 1;
+	const uint32_t per_pkt = port_returns_each(port) && port_chains(port) ? AVP_MAX_SEGS : 1;
 	const uint32_t ring_len = port->layout.ring_len;
 
 	for (uint32_t i = 0; i < port->layout.nb_queues; i++) {
@@ -140,9 +170,9 @@ port_set_limits(struct avph_port *port)
 		tx->max_ptr = port_max_ptr(port, nb_rx);
 		/* all must fit the free FIFO; what was sent back waits on a tx FIFO until an
 		 * application receives, which one that is busy sending may never do */
-		tx->max_held = ring_len - 2;
+		tx->max_held = ring_len - 1 - per_pkt;
 		if (port_recycles(port))
-			tx->max_held = (ring_len - 1) * (1 + per_pkt) - per_pkt;
+			tx->max_held += (ring_len - 1) * per_pkt;
 		tx->reap_at = RTE_MIN(RTE_MIN(ring_len / 4, tx->max_ptr / 2), REAP_MAX);
 	}
 }
@@ -159,6 +189,8 @@ port_deal_rx_lanes(struct avph_port *port)
 		queue->next = 0;
 		queue->tx_lanes = port->tx_lanes;
 		queue->recycle = port_recycles(port);
+		queue->compact = port_is_compact(port);
+		queue->rearm = avp_mbuf_rearm(queue->port_id);
 		for (uint32_t f = q; f < port->guest.nb_tx_queues; f += port->nb_rx_queues)
 			queue->lanes[queue->nb_lanes++] = &port->rx_lanes[f];
 	}
@@ -184,6 +216,8 @@ port_deal_tx_lanes(struct avph_port *port)
 		queue->vlan = (port->guest.features & AVP_FEATURE_VLAN) != 0;
 		queue->chains = port_chains(port);
 		queue->recycle = port_recycles(port);
+		queue->compact = port_is_compact(port);
+		queue->each = port_returns_each(port);
 		queue->max_pkt = port->args.mru;
 	}
 }
@@ -388,11 +422,11 @@ chan_handle_guest(struct avph_port *port, const struct avpd_msg *msg)
 
 	guest.nb_tx_queues = RTE_MIN(guest.nb_tx_queues, (uint8_t)port->layout.nb_queues);
 	guest.nb_rx_queues = RTE_MIN(guest.nb_rx_queues, (uint8_t)port->layout.nb_queues);
-	if (msg->state.reset) {
+	if (msg->state.reset)
 		avph_port_shut(port);
-		port_rebuild(port);
-	}
 	port->guest = guest;
+	if (msg->state.reset)
+		port_rebuild(port); /* in the form that this guest has chosen */
 	if (msg->state.reset || guest_lanes_changed(&was, &guest))
 		avph_port_update(port);
 	chan_send_done(port, msg->epoch);
@@ -616,6 +650,7 @@ avph_port_open(struct avph_port *port, struct avp_err *err)
 	port->link_wanted = true;
 	port->features = (port->args.vlan_offload ? AVP_FEATURE_VLAN : 0) |
 			(port->args.recycle ? AVP_FEATURE_RECYCLE : 0);
+	port->features |= port->args.compact ? AVP_FEATURE_COMPACT : 0;
 	port->features |= port->args.link_events ? AVP_FEATURE_LINK_EVENTS : 0;
 	port->features |= port->args.rx_interrupts ? AVP_FEATURE_RX_INTR : 0;
 	port->chan.fd = -1;

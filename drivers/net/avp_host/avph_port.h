@@ -27,6 +27,7 @@
 #include <rte_ether.h>
 #include <rte_spinlock.h>
 
+#include <avp/avp_cring.h>
 #include <avp/avp_fifo.h>
 
 #include "avp_gate.h"
@@ -48,7 +49,10 @@
 
 /** Guest's FIFOs tx and alloc number i. */
 struct avph_rx_lane {
-	struct avp_fifo_end tx;
+	union {
+		struct avp_fifo_end tx;
+		struct avp_cring_end ctx; /* with "compact" */
+	};
 	struct avp_fifo_end alloc;
 	uint32_t nb_alloc;  /* buffers that the guest has for sending */
 	uint32_t max_alloc; /* and may have */
@@ -65,7 +69,10 @@ struct avph_returns {
 
 /** Guest's FIFOs rx and free number i. */
 struct avph_tx_lane {
-	struct avp_fifo_end rx;
+	union {
+		struct avp_fifo_end rx;
+		struct avp_cring_end crx; /* with "compact" */
+	};
 	struct avp_fifo_end free;
 	_Atomic uint32_t *arm; /* guest-written; NULL: it does not use rx interrupts */
 	uint32_t room;         /* in rx, for this burst */
@@ -96,7 +103,9 @@ struct avph_rx_queue {
 	uint16_t port_id;
 	uint16_t queue_id;
 	bool vlan_strip;
-	bool recycle; /* the guest may send what it got */
+	bool recycle;   /* the guest may send what it got */
+	bool compact;   /* tx FIFOs are compact rings */
+	uint64_t rearm; /* avp_mbuf_rearm() */
 	struct avph_rx_stats stats;
 };
 
@@ -111,7 +120,9 @@ struct avph_tx_queue {
 	bool shared;      /* its one lane is other queues' too */
 	bool vlan;        /* the guest takes tags out of band */
 	bool chains;      /* the guest takes chains of packets that would fit one buffer */
-	bool recycle;     /* the guest may send what it got, and returns each buffer by itself */
+	bool recycle;     /* the guest may send what it got */
+	bool compact;     /* rx FIFOs are compact rings */
+	bool each;        /* the guest returns each buffer by itself */
 	uint32_t max_pkt; /* bytes, mru */
 	struct avph_tx_stats stats;
 };
@@ -192,7 +203,7 @@ void avph_port_info(struct avph_port *port, struct rte_avp_host_info *info);
 void avph_telemetry_add(struct avph_port *port);
 void avph_telemetry_remove(struct avph_port *port);
 
-/* The packet path: avph_rx.c, avph_tx.c. Context: the queue's lcore. */
+/* The packet path: avph_rx.c, avph_rx_compact.c, avph_tx.c. Context: the queue's lcore. */
 uint16_t avph_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t avph_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 /** Packets that wait to be received. */

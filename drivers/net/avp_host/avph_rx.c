@@ -19,29 +19,10 @@
 #include <rte_prefetch.h>
 
 #include "avp_vlan.h"
-#include "avph_port.h"
+#include "avph_rx.h"
 
 /* Refill an alloc FIFO only when this many are missing, so that it is done for many at a time. */
 #define REFILL_MIN AVPH_BURST
-
-/* The sums of one burst; the shared counters are touched once at its end. */
-struct rx_sum {
-	uint64_t packets;
-	uint64_t bytes;
-};
-
-static inline void
-rx_count(struct avph_rx_queue *queue, enum avph_rx_counter counter, uint64_t n)
-{
-	avph_count(&queue->stats.count[counter], n);
-}
-
-static inline void
-rx_count_fault(struct avph_rx_queue *queue, enum avph_rx_counter first, enum avp_fifo_fault fault)
-{
-	if (unlikely(fault != AVP_FIFO_OK))
-		rx_count(queue, (enum avph_rx_counter)(first + fault - 1), 1);
-}
 
 /* A buffer that was claimed, and its owner entry before; AVPH_OWNER_HOST: it was not. */
 struct rx_claim {
@@ -80,28 +61,9 @@ rx_held(const struct avph_mem *mem, const struct avpd_seg *seg)
 	return avph_held_mbuf(mem->held[seg->buf_idx]);
 }
 
-static inline bool
-rx_is_fixed(const struct rte_mbuf *mbuf)
-{
-	return mbuf->shinfo->fcb_opaque == mbuf;
-}
-
 /*
  * Claiming
  */
-
-/* Hold the lock @to, and not @*locked any more, which may be NULL as may @to. */
-static inline void
-rx_lock(struct avph_returns **locked, struct avph_returns *to)
-{
-	if (likely(*locked == to))
-		return;
-	if (*locked != NULL)
-		rte_spinlock_unlock(&(*locked)->lock);
-	if (to != NULL)
-		rte_spinlock_lock(&to->lock);
-	*locked = to;
-}
 
 /* Count a buffer that came back, or did not after all. Under the lock. */
 static inline void
@@ -110,12 +72,9 @@ rx_count_back(const struct avph_rx_queue *queue, struct avph_returns *back, uint
 {
 	const bool own = (queue->mem->held[idx] & AVPH_HELD_OWN) != 0;
 
-	atomic_store_explicit(&back->nb, atomic_load_explicit(&back->nb, memory_order_relaxed) + n,
-			memory_order_relaxed);
+	avph_count_u32(&back->nb, n);
 	if (unlikely(!own))
-		atomic_store_explicit(&back->nb_ptr,
-				atomic_load_explicit(&back->nb_ptr, memory_order_relaxed) + n,
-				memory_order_relaxed);
+		avph_count_u32(&back->nb_ptr, n);
 }
 
 /* If the guest has the buffer from an rx FIFO, make it one that it may send on @lane. */
@@ -238,68 +197,6 @@ rx_take(struct avph_mem *mem, struct avph_rx_lane *lane, const struct avpd_pkt *
 	lane->nb_alloc -= pkt->nb_own;
 }
 
-/* Make a segment's mbuf of one that has the buffer already: the fixed one, as it came from its
- * pool, or, of a buffer sent back, what it was sent in. */
-static inline void
-rx_set_fixed(struct rte_mbuf *mbuf, const struct avpd_seg *seg, uint16_t port_id)
-{
-	mbuf->data_off = (uint16_t)(seg->data_off - sizeof(struct avp_desc));
-	mbuf->port = port_id;
-	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
-	mbuf->packet_type = 0;
-	mbuf->data_len = seg->data_len;
-	mbuf->pkt_len = seg->data_len;
-	mbuf->vlan_tci = 0;
-	mbuf->hash.rss = 0;
-}
-
-/* The same with an mbuf of the application, to which the buffer of @fixed is attached. */
-static inline void
-rx_set_attached(struct rte_mbuf *mbuf, struct rte_mbuf *fixed, const struct avpd_seg *seg,
-		uint16_t port_id)
-{
-	struct avph_mbuf_priv *priv = rte_mbuf_to_priv(fixed);
-
-	rte_pktmbuf_attach_extbuf(mbuf, fixed->buf_addr, rte_mbuf_iova_get(fixed), AVPH_BUF_LEN,
-			&priv->shinfo);
-	mbuf->data_off = (uint16_t)(seg->data_off - sizeof(struct avp_desc));
-	mbuf->port = port_id;
-	mbuf->data_len = seg->data_len;
-	mbuf->pkt_len = seg->data_len;
-}
-
-/* Append @mbuf to the chain that @head begins. */
-static inline void
-rx_append(struct rte_mbuf *head, struct rte_mbuf **last, struct rte_mbuf *mbuf)
-{
-	(*last)->next = mbuf;
-	*last = mbuf;
-	head->nb_segs++;
-	head->pkt_len += mbuf->data_len;
-}
-
-/* A tag that the guest gave out of band, or one in the data that the application wants out.
- * False: there is no room to put it in. */
-static bool
-rx_vlan(const struct avph_rx_queue *queue, const struct avpd_pkt *pkt, struct rte_mbuf *mbuf)
-{
-	uint16_t tci = pkt->vlan_tci;
-
-	if ((pkt->ol_flags & AVP_DESC_TX_VLAN) == 0) {
-		if (!queue->vlan_strip || !avp_vlan_tagged(mbuf, &tci))
-			return true;
-		avp_vlan_remove(mbuf);
-	} else if (!queue->vlan_strip) {
-		if (!avp_vlan_has_room(mbuf))
-			return false;
-		avp_vlan_insert(mbuf, tci);
-		return true;
-	}
-	mbuf->vlan_tci = tci;
-	mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-	return true;
-}
-
 /* A bad packet: what the guest gave by right goes back to the pool. */
 static void
 rx_drop(struct avph_rx_queue *queue, const struct avpd_pkt *pkt, enum avpd_check check)
@@ -329,23 +226,6 @@ rx_build_fixed(struct avph_rx_queue *queue, const struct avpd_pkt *pkt)
 	return head;
 }
 
-/* A segment's mbuf, when the application wants its own: @spare with the buffer attached, or the one
- * that was sent back, which is some application's already. @used counts the spare ones. */
-static inline struct rte_mbuf *
-rx_attach(struct avph_rx_queue *queue, const struct avpd_seg *seg, struct rte_mbuf *spare,
-		uint32_t *used)
-{
-	struct rte_mbuf *held = rx_held(queue->mem, seg);
-
-	if (!rx_is_fixed(held)) {
-		rx_set_fixed(held, seg, queue->port_id);
-		return held;
-	}
-	rx_set_attached(spare, held, seg, queue->port_id);
-	(*used)++;
-	return spare;
-}
-
 /* The mbuf chain, when the application wants its own. @spare: for the first segment; NULL: there
  * were none for the others, nothing has been done. */
 static inline struct rte_mbuf *
@@ -359,10 +239,12 @@ rx_build_attached(struct avph_rx_queue *queue, const struct avpd_pkt *pkt, struc
 
 	if (unlikely(nb_more > 0) && rte_pktmbuf_alloc_bulk(queue->app_pool, more, nb_more) != 0)
 		return NULL;
-	head = rx_attach(queue, &pkt->seg[0], spare, nb_spare);
+	head = rx_attach(queue, rx_held(queue->mem, &pkt->seg[0]), &pkt->seg[0], spare, nb_spare);
 	last = head;
 	for (uint32_t i = 1; unlikely(i < pkt->nb_segs); i++)
-		rx_append(head, &last, rx_attach(queue, &pkt->seg[i], more[used], &used));
+		rx_append(head, &last,
+				rx_attach(queue, rx_held(queue->mem, &pkt->seg[i]), &pkt->seg[i],
+						more[used], &used));
 	if (unlikely(used < nb_more))
 		rte_pktmbuf_free_bulk(&more[used], nb_more - used);
 	return head;
@@ -452,15 +334,6 @@ rx_chunk(struct avph_rx_queue *queue, struct avph_rx_lane *lane, struct rte_mbuf
 	return nb_pkts;
 }
 
-/* Get mbufs for attaching: @nb, or what the application's pool can give when it is nearly empty. */
-static inline uint32_t
-rx_get_spare(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint32_t nb)
-{
-	while (nb > 0 && unlikely(rte_pktmbuf_alloc_bulk(pool, mbufs, nb) != 0))
-		nb /= 2;
-	return nb;
-}
-
 /* Receive from a lane: at most @nb_pkts entries, good or bad. */
 static inline uint16_t
 rx_lane(struct avph_rx_queue *queue, struct avph_rx_lane *lane, struct rte_mbuf **pkts,
@@ -511,7 +384,7 @@ rx_get_fixed(struct rte_mempool *pool, struct rte_mbuf **mbufs, uint32_t nb)
 
 /* Give empty buffers to the guest until it has as many as it may. */
 static inline void
-rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane, const bool recycle)
+rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane, const bool as_is)
 {
 	struct avph_mem *mem = queue->mem;
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
@@ -527,7 +400,7 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane, const bool rec
 		const uint32_t nb = rx_get_fixed(queue->fixed_pool, mbufs, ask);
 
 		avp_fifo_prefetch_put(&lane->alloc, nb);
-		for (uint32_t i = 0; i < nb && !recycle; i++)
+		for (uint32_t i = 0; i < nb && !as_is; i++)
 			avph_buf_prefetch_desc(mbufs[i]);
 		for (uint32_t i = 0; i < nb; i++) {
 			uint32_t idx = 0;
@@ -536,8 +409,8 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane, const bool rec
 			RTE_ASSERT(avph_owner_get(mem->owners, idx) == AVPH_OWNER_HOST);
 			mem->held[idx] = avph_held(mbufs[i], 0);
 			avph_owner_set(mem->owners, idx, lane->owner);
-			/* with "recycle" the guest takes it as it is */
-			if (!recycle)
+			/* with "recycle" or "compact" the guest takes it as it is */
+			if (!as_is)
 				avpd_desc_write_empty(&mem->bufs, idx);
 			avp_fifo_set(&lane->alloc, i, avpd_buf_va(&mem->bufs, idx));
 		}
@@ -564,8 +437,13 @@ rx_burst(struct avph_rx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, 
 	for (uint16_t i = 0; i < queue->nb_lanes; i++) {
 		struct avph_rx_lane *lane = queue->lanes[n];
 
-		nb_done += rx_lane(queue, lane, &pkts[nb_done], nb_pkts - nb_done, recycle, &sum);
-		rx_refill(queue, lane, recycle);
+		if (queue->compact)
+			nb_done += avph_rx_lane_compact(
+					queue, lane, &pkts[nb_done], nb_pkts - nb_done, &sum);
+		else
+			nb_done += rx_lane(queue, lane, &pkts[nb_done], nb_pkts - nb_done, recycle,
+					&sum);
+		rx_refill(queue, lane, recycle || queue->compact);
 		n = n + 1 < queue->nb_lanes ? n + 1 : 0;
 	}
 	queue->next = n + 1 < queue->nb_lanes ? n + 1 : 0;
@@ -603,6 +481,10 @@ avph_rx_pending(struct avph_rx_queue *queue)
 		struct avp_fifo_end *tx = &queue->lanes[i]->tx;
 		enum avp_fifo_fault fault = AVP_FIFO_OK;
 
+		if (queue->compact) {
+			nb += avp_cring_waiting(&queue->lanes[i]->ctx, UINT32_MAX);
+			continue;
+		}
 		nb += avp_fifo_avail(tx, tx->len, &fault);
 		rx_count_fault(queue, AVPH_RX_TX_FIFO_FAULT, fault);
 	}

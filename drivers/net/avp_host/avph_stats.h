@@ -72,6 +72,14 @@ avph_count(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, value + n, memory_order_relaxed);
 }
 
+/** The same, for counters that are not statistics. */
+static inline void
+avph_count_u32(_Atomic uint32_t *counter, uint32_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+			memory_order_relaxed);
+}
+
 struct rte_eth_dev;
 struct rte_eth_stats;
 struct rte_eth_xstat;

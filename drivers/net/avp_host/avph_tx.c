@@ -289,35 +289,60 @@ tx_give_each(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struc
 	lane->nb_held += pkt->nb_segs;
 }
 
+/* An entry for each segment. */
+static inline void
+tx_put_compact(struct avph_tx_lane *lane, const struct avpd_pkt *pkt)
+{
+	uint16_t flags = pkt->ol_flags != 0 ? AVP_CDESC_VLAN : 0;
+	const uint32_t last = pkt->nb_segs - 1u;
+
+	for (uint32_t i = 0; unlikely(i < last); i++) {
+		const struct avpd_seg *seg = &pkt->seg[i];
+
+		avp_cring_set(&lane->crx, lane->nb_put++,
+				avp_cring_place(seg->buf_idx, seg->data_off, seg->data_len),
+				avp_cring_state(flags | AVP_CDESC_MORE, pkt->vlan_tci));
+		flags = 0;
+	}
+	avp_cring_set(&lane->crx, lane->nb_put++,
+			avp_cring_place(pkt->seg[last].buf_idx, pkt->seg[last].data_off,
+					pkt->seg[last].data_len),
+			avp_cring_state(flags, last == 0 ? pkt->vlan_tci : 0));
+}
+
 /* The packet's buffers become the guest's. */
 static inline void
 tx_give(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct avpd_pkt *pkt,
-		uintptr_t held)
+		uintptr_t held, const bool compact)
 {
 	struct avph_mem *mem = queue->mem;
 	const uint32_t head = pkt->seg[0].buf_idx;
 
 	RTE_ASSERT(avph_owner_get(mem->owners, head) == AVPH_OWNER_HOST);
-	if (likely(pkt->nb_segs == 1)) {
-		avpd_desc_write_seg(&mem->bufs, &pkt->seg[0], AVPD_NO_BUF, 1, pkt->pkt_len,
-				pkt->ol_flags, pkt->vlan_tci);
-	} else {
-		avpd_desc_write_pkt(&mem->bufs, pkt);
+	if (unlikely(pkt->nb_segs > 1))
 		tx_count(queue, AVPH_TX_CHAINS, 1);
-	}
-	if (unlikely(pkt->nb_segs > 1 && queue->recycle)) {
+	if (unlikely(pkt->nb_segs > 1 && queue->each)) {
 		tx_give_each(queue, lane, pkt, avph_held_mbuf(held));
 	} else {
 		mem->held[head] = held;
 		avph_owner_set_given(mem->owners, head, lane->owner);
 		lane->nb_held++;
 	}
+	if (compact) {
+		tx_put_compact(lane, pkt);
+		return;
+	}
+	if (likely(pkt->nb_segs == 1))
+		avpd_desc_write_seg(&mem->bufs, &pkt->seg[0], AVPD_NO_BUF, 1, pkt->pkt_len,
+				pkt->ol_flags, pkt->vlan_tci);
+	else
+		avpd_desc_write_pkt(&mem->bufs, pkt);
 	avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, head));
 }
 
 static inline bool
 tx_by_pointer(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
-		const struct tx_vlan *vlan)
+		const struct tx_vlan *vlan, const bool compact)
 {
 	struct avpd_pkt pkt;
 	uint32_t nb_ptr;
@@ -338,7 +363,7 @@ tx_by_pointer(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte
 	pkt.ol_flags = vlan->ol_flags;
 	pkt.vlan_tci = vlan->ol_flags != 0 ? vlan->tci : 0;
 	lane->nb_ptr += nb_ptr;
-	tx_give(queue, lane, &pkt, tx_hold(mbuf, nb_ptr));
+	tx_give(queue, lane, &pkt, tx_hold(mbuf, nb_ptr), compact);
 	return true;
 }
 
@@ -449,7 +474,8 @@ copy_with_vlan(struct tx_copy *copy, const struct rte_mbuf *mbuf, const struct t
 /* Copy a packet; @len bytes of it will be seen by the guest. */
 static inline bool
 tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct rte_mbuf *mbuf,
-		const struct tx_vlan *vlan, uint32_t len, struct tx_stash *stash, uint32_t more)
+		const struct tx_vlan *vlan, uint32_t len, struct tx_stash *stash, uint32_t more,
+		const bool compact)
 {
 	struct avpd_pkt pkt = {.ol_flags = vlan->ol_flags};
 	struct tx_copy copy = {.pkt = &pkt, .stash = stash, .bufs = &queue->mem->bufs};
@@ -476,7 +502,8 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
 	tx_give(queue, lane, &pkt,
 			avph_held(copy.head,
 					pkt.nb_segs == 1 ? AVPH_HELD_OWN | AVPH_HELD_RAW
-							 : AVPH_HELD_OWN));
+							 : AVPH_HELD_OWN),
+			compact);
 	return true;
 }
 
@@ -484,15 +511,27 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
  * Bursts
  */
 
+/* Is there room for what the packet takes of the rx FIFO? A chain, or what may become one, may take
+ * the most of a compact ring. */
+static inline bool
+tx_has_room(const struct avph_tx_lane *lane, const struct rte_mbuf *mbuf, const bool compact)
+{
+	const uint32_t room = lane->room - lane->nb_put;
+
+	if (!compact || likely(mbuf->nb_segs == 1 && mbuf->pkt_len < AVPD_BUF_DATA_SIZE))
+		return room > 0;
+	return room >= AVP_MAX_SEGS;
+}
+
 /* Give one packet to the guest. @more: packets of the burst from this one on. */
 static inline enum tx_result
 tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
-		struct tx_stash *stash, uint32_t more, struct tx_sum *sum)
+		struct tx_stash *stash, uint32_t more, struct tx_sum *sum, const bool compact)
 {
 	struct tx_vlan vlan;
 	uint32_t len = mbuf->pkt_len;
 
-	if (unlikely(lane->nb_put == lane->room || lane->nb_held > lane->max_held)) {
+	if (unlikely(!tx_has_room(lane, mbuf, compact) || lane->nb_held > lane->max_held)) {
 		tx_count(queue, AVPH_TX_FIFO_FULL, 1);
 		return TX_BLOCKED;
 	}
@@ -508,8 +547,8 @@ tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *
 		rte_pktmbuf_free(mbuf);
 		return TX_DROPPED;
 	}
-	if (!tx_by_pointer(queue, lane, mbuf, &vlan)) {
-		if (unlikely(!tx_by_copy(queue, lane, mbuf, &vlan, len, stash, more))) {
+	if (!tx_by_pointer(queue, lane, mbuf, &vlan, compact)) {
+		if (unlikely(!tx_by_copy(queue, lane, mbuf, &vlan, len, stash, more, compact))) {
 			tx_count(queue, AVPH_TX_POOL_EMPTY, 1);
 			return TX_BLOCKED;
 		}
@@ -536,7 +575,8 @@ tx_see_recycled(struct avph_tx_lane *lane)
 
 /* See what the lane can take in this burst. */
 static inline void
-tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t nb_pkts)
+tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t nb_pkts,
+		const bool compact)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
@@ -547,18 +587,26 @@ tx_lane_begin(struct avph_tx_queue *queue, struct avph_tx_lane *lane, uint32_t n
 	/* Never more than max_held, which the free FIFO can take back: a guest that finds it full
 	 * stops to receive, and with no further packet to send we would not look at it either. With
 	 * "recycle" it does not stop. */
-	lane->room = avp_fifo_room(&lane->rx, nb_pkts, &fault);
-	avp_fifo_prefetch_put(&lane->rx, RTE_MIN(nb_pkts, lane->room));
+	if (compact) {
+		lane->room = avp_cring_room(&lane->crx, nb_pkts + AVP_MAX_SEGS, &fault);
+		avp_cring_prefetch_put(&lane->crx, RTE_MIN(nb_pkts, lane->room));
+	} else {
+		lane->room = avp_fifo_room(&lane->rx, nb_pkts, &fault);
+		avp_fifo_prefetch_put(&lane->rx, RTE_MIN(nb_pkts, lane->room));
+	}
 	lane->nb_put = 0;
 	tx_count_fault(queue, AVPH_TX_RX_FIFO_FAULT, fault);
 }
 
 static inline void
-tx_lane_end(const struct avph_tx_queue *queue, struct avph_tx_lane *lane)
+tx_lane_end(const struct avph_tx_queue *queue, struct avph_tx_lane *lane, const bool compact)
 {
 	if (lane->nb_put == 0)
 		return;
-	avp_fifo_put_done(&lane->rx, lane->nb_put);
+	if (compact)
+		avp_cring_put_done(&lane->crx, lane->nb_put);
+	else
+		avp_fifo_put_done(&lane->rx, lane->nb_put);
 	if (unlikely(lane->arm != NULL))
 		avph_intr_published(queue->intr, lane->arm);
 }
@@ -566,12 +614,13 @@ tx_lane_end(const struct avph_tx_queue *queue, struct avph_tx_lane *lane)
 /* Fetch what a packet will need: one in the port's memory goes by pointer if it can, any other is
  * copied. */
 static inline void
-tx_prefetch(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
+tx_prefetch(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf, const bool compact)
 {
 	uint32_t idx;
 
 	if (avph_buf_of_mbuf(&queue->mem->bufs, mbuf, &idx)) {
-		avph_buf_prefetch_desc(mbuf);
+		if (!compact)
+			avph_buf_prefetch_desc(mbuf);
 		rte_prefetch0(&mbuf->shinfo);
 		rte_prefetch0(mbuf + 1); /* where fixed mbufs have what it points to */
 	} else {
@@ -581,7 +630,8 @@ tx_prefetch(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf)
 
 /* The burst, for a queue with one lane or with @several. */
 static inline uint16_t
-tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool several)
+tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool several,
+		const bool compact)
 {
 	const uint16_t nb_lanes = several ? queue->nb_lanes : 1;
 	struct avph_tx_lane *lane = queue->lanes[0];
@@ -591,25 +641,33 @@ tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, 
 
 	stash.nb = 0;
 	for (i = 0; i < nb_lanes; i++)
-		tx_lane_begin(queue, queue->lanes[i], nb_pkts);
+		tx_lane_begin(queue, queue->lanes[i], nb_pkts, compact);
 	for (i = 0; i < RTE_MIN(nb_pkts, PREFETCH_AHEAD); i++)
-		tx_prefetch(queue, pkts[i]);
+		tx_prefetch(queue, pkts[i], compact);
 	for (i = 0; i < nb_pkts; i++) {
 		if (i + PREFETCH_AHEAD < nb_pkts)
-			tx_prefetch(queue, pkts[i + PREFETCH_AHEAD]);
+			tx_prefetch(queue, pkts[i + PREFETCH_AHEAD], compact);
 		if (several)
 			lane = queue->lanes[avph_hash_choose(avph_hash(pkts[i]), nb_lanes)];
-		if (tx_one(queue, lane, pkts[i], &stash, nb_pkts - i, &sum) == TX_BLOCKED)
+		if (tx_one(queue, lane, pkts[i], &stash, nb_pkts - i, &sum, compact) == TX_BLOCKED)
 			break;
 	}
 	for (uint16_t n = 0; n < nb_lanes; n++)
-		tx_lane_end(queue, queue->lanes[n]);
+		tx_lane_end(queue, queue->lanes[n], compact);
 	tx_stash_empty(queue, &stash);
 	tx_count(queue, AVPH_TX_PACKETS, sum.packets);
 	tx_count(queue, AVPH_TX_BYTES, sum.bytes);
 	tx_count(queue, AVPH_TX_COPIED, sum.copied);
 	tx_count(queue, AVPH_TX_BY_POINTER, sum.packets - sum.copied);
 	return i;
+}
+
+static inline uint16_t
+tx_burst_of(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts,
+		const bool several)
+{
+	return queue->compact ? tx_burst(queue, pkts, nb_pkts, several, true)
+			      : tx_burst(queue, pkts, nb_pkts, several, false);
 }
 
 uint16_t
@@ -622,12 +680,12 @@ avph_tx_burst(void *arg, struct rte_mbuf **pkts, uint16_t nb_pkts)
 		return 0;
 	if (unlikely(queue->shared)) {
 		rte_spinlock_lock(&queue->lanes[0]->lock);
-		nb_done = tx_burst(queue, pkts, nb_pkts, false);
+		nb_done = tx_burst_of(queue, pkts, nb_pkts, false);
 		rte_spinlock_unlock(&queue->lanes[0]->lock);
 	} else if (queue->nb_lanes == 1) {
-		nb_done = tx_burst(queue, pkts, nb_pkts, false);
+		nb_done = tx_burst_of(queue, pkts, nb_pkts, false);
 	} else {
-		nb_done = tx_burst(queue, pkts, nb_pkts, true);
+		nb_done = tx_burst_of(queue, pkts, nb_pkts, true);
 	}
 	avp_gate_leave(&queue->gate);
 	return nb_done;
