@@ -89,12 +89,20 @@ eal_start(const struct options *options, bool has_host, bool has_guest)
  * Phases
  */
 
+/* Until a point in time, not for a time: signals, as many as net_tap has, would prolong that. */
 static void
 nap_ms(uint32_t ms)
 {
-	struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	struct timespec until;
 
-	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
 		;
 }
 
