@@ -108,12 +108,12 @@ coverage: setup ## lines that unit and port tests reach, as text and HTML
 
 .PHONY: bench
 bench: all ## benchmarks: a table and JSON
-	@devtools/setup netns
+	@devtools/setup netns bench
 	@$(call test,$(BUILD),bench,--verbose --jobs 1)
 
 .PHONY: bench-full
 bench-full: all ## all that can be measured of ports and their rivals; takes long
-	@devtools/setup netns
+	@devtools/setup netns bench
 	bench/ports/run.py --program $(BUILD)/bench/bench_ports --plan full \
 		--plugin $(BUILD)/drivers/net/avp/librte_net_avp.so \
 		--switch $(BUILD)/switch/avp-switch --out $(BUILD)/bench/ports-full

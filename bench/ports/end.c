@@ -104,6 +104,26 @@ end_make_pool(struct end *end, enum side_id side, const struct point *point)
 	return end->pool == NULL ? -rte_errno : 0;
 }
 
+/* What a packet in several mbufs takes, and tags, where the driver can. */
+static void
+end_offloads(struct end *end, const struct point *point, struct rte_eth_conf *conf, bool chains)
+{
+	struct rte_eth_dev_info info;
+	uint64_t rx = chains ? RTE_ETH_RX_OFFLOAD_SCATTER : 0;
+	uint64_t tx = chains ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0;
+
+	if (point->vlan && point->vlan_offload) {
+		rx |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		tx |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	}
+	if (rte_eth_dev_info_get(end->port_id, &info) != 0)
+		return;
+	conf->rxmode.offloads = rx & info.rx_offload_capa;
+	conf->txmode.offloads = tx & info.tx_offload_capa;
+	end->strips_vlan = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+	end->inserts_vlan = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
+}
+
 static int
 end_start(struct end *end, const struct point *point)
 {
@@ -119,6 +139,7 @@ end_start(struct end *end, const struct point *point)
 	/* 1518 bytes are what a tagged packet of the usual MTU has */
 	if (largest > RTE_ETHER_MAX_LEN)
 		conf.rxmode.mtu = largest - RTE_ETHER_HDR_LEN;
+	end_offloads(end, point, &conf, point->nb_segs > 1 || largest > point->mbuf_room);
 	ret = rte_eth_dev_configure(end->port_id, nb_queues, nb_queues, &conf);
 	if (ret == -EINVAL && largest > RTE_ETHER_MAX_LEN) {
 		/* net_memif knows no MTU, but takes whatever its buffers have room for */

@@ -16,10 +16,16 @@ static const char usage[] =
 		"END is a virtual device (net_memif0,role=server), ring:NAME or stock:SOCKET; give "
 		"as\n"
 		"many of each as there are pairs.\n"
-		"  --test ends|switch|ping|to-guest|to-host|through   what packets do (ends)\n"
+		"  --test ends|switch|ping|paced|to-guest|to-host|through   what packets do "
+		"(ends)\n"
 		"  --work io|mac|full    what is done to them (mac)\n"
 		"  --size N[,N...]       bytes of packets (64)\n"
 		"  --burst N --in-flight N --queues N --desc N --mbufs N --mbuf-room N\n"
+		"  --segments N          mbufs of a packet when it is made, at least (1)\n"
+		"  --macs N              addresses in all, for --test through (one for each end)\n"
+		"  --load PERCENT        of the highest rate, for --test paced (50)\n"
+		"  --vlan                both sides take a tag off and put it on\n"
+		"  --vlan-offload        drivers that can do so do that\n"
 		"  --warm MS --ms MS     before and while measuring (50, 200)\n"
 		"  --cpus H,G            of the host's and the guest's thread (0,1)\n"
 		"  --processes 1|2       sides as threads or as processes\n"
@@ -42,6 +48,8 @@ static const struct options defaults = {
 				.nb_desc = 512,
 				.mbuf_room = 2048,
 				.nb_mbufs = 2047,
+				.nb_segs = 1,
+				.load = 50,
 				.warm_ms = 50,
 				.measure_ms = 200,
 				.host_own_pool = true},
@@ -54,6 +62,7 @@ static const char *const test_names[] = {
 		[TEST_ENDS] = "ends",
 		[TEST_SWITCH] = "switch",
 		[TEST_PING] = "ping",
+		[TEST_PACED] = "paced",
 		[TEST_TO_GUEST] = "to-guest",
 		[TEST_TO_HOST] = "to-host",
 		[TEST_THROUGH] = "through",
@@ -116,6 +125,11 @@ enum option_id {
 	OPT_DESC,
 	OPT_MBUFS,
 	OPT_MBUF_ROOM,
+	OPT_SEGMENTS,
+	OPT_MACS,
+	OPT_LOAD,
+	OPT_VLAN,
+	OPT_VLAN_OFFLOAD,
 	OPT_WARM,
 	OPT_MS,
 	OPT_CPUS,
@@ -140,6 +154,11 @@ static const struct option long_options[] = {
 		{"desc", required_argument, NULL, OPT_DESC},
 		{"mbufs", required_argument, NULL, OPT_MBUFS},
 		{"mbuf-room", required_argument, NULL, OPT_MBUF_ROOM},
+		{"segments", required_argument, NULL, OPT_SEGMENTS},
+		{"macs", required_argument, NULL, OPT_MACS},
+		{"load", required_argument, NULL, OPT_LOAD},
+		{"vlan", no_argument, NULL, OPT_VLAN},
+		{"vlan-offload", no_argument, NULL, OPT_VLAN_OFFLOAD},
 		{"warm", required_argument, NULL, OPT_WARM},
 		{"ms", required_argument, NULL, OPT_MS},
 		{"cpus", required_argument, NULL, OPT_CPUS},
@@ -185,6 +204,21 @@ parse_point_option(struct point *point, int id, const char *name, char *value)
 		return true;
 	case OPT_MBUF_ROOM:
 		point->mbuf_room = parse_number(name, value, 128, 16384);
+		return true;
+	case OPT_SEGMENTS:
+		point->nb_segs = parse_number(name, value, 1, MAX_SEGS);
+		return true;
+	case OPT_MACS:
+		point->nb_macs = parse_number(name, value, 2, 16000000);
+		return true;
+	case OPT_LOAD:
+		point->load = parse_number(name, value, 1, 100);
+		return true;
+	case OPT_VLAN:
+		point->vlan = true;
+		return true;
+	case OPT_VLAN_OFFLOAD:
+		point->vlan_offload = true;
 		return true;
 	case OPT_WARM:
 		point->warm_ms = parse_number(name, value, 0, 10000);
@@ -244,6 +278,37 @@ parse_option(struct options *options, uint32_t *nb_ends, int id, const char *nam
 	}
 }
 
+static void
+check_ends(const struct point *point, const uint32_t *nb_ends)
+{
+	if (point->test == TEST_THROUGH ? nb_ends[SIDE_HOST] != 0
+					: nb_ends[SIDE_HOST] != nb_ends[SIDE_GUEST])
+		die("--host and --guest", "as many of each; --test through takes only guests");
+	if (nb_ends[SIDE_GUEST] == 0)
+		die("--guest", "at least one is needed");
+	if ((point->test == TEST_SWITCH || point->test == TEST_THROUGH) &&
+			nb_ends[SIDE_GUEST] % 2 != 0)
+		die(test_names[point->test], "an even number of ends is needed");
+	if (point->nb_macs > 0 && point->nb_macs < nb_ends[SIDE_GUEST])
+		die("--macs", "one for each guest is needed");
+}
+
+static void
+check_point(const struct point *point)
+{
+	const bool timed = point->test == TEST_PING || point->test == TEST_PACED;
+
+	if (timed && (point->vlan || point->work == WORK_FULL))
+		die(test_names[point->test], "packets carry times: not with --vlan or --work full");
+	if (point->nb_macs > 0 && point->test != TEST_THROUGH)
+		die("--macs", "only with --test through");
+	for (uint32_t i = 0; i < point->nb_sizes; i++)
+		if (point->sizes[i] > MAX_SEGS * point->mbuf_room)
+			die("--size",
+					"a packet has 8 segments at most: more --mbuf-room is "
+					"needed");
+}
+
 void
 options_parse(struct options *options, int argc, char **argv)
 {
@@ -257,14 +322,8 @@ options_parse(struct options *options, int argc, char **argv)
 				id == '?' ? argv[optind - 1] : long_options[index].name, optarg);
 	if (optind != argc)
 		die("wrong argument", argv[optind]);
-	if (options->point.test == TEST_THROUGH ? nb_ends[SIDE_HOST] != 0
-						: nb_ends[SIDE_HOST] != nb_ends[SIDE_GUEST])
-		die("--host and --guest", "as many of each; --test through takes only guests");
-	if (nb_ends[SIDE_GUEST] == 0)
-		die("--guest", "at least one is needed");
-	if ((options->point.test == TEST_SWITCH || options->point.test == TEST_THROUGH) &&
-			nb_ends[SIDE_GUEST] % 2 != 0)
-		die(test_names[options->point.test], "an even number of ends is needed");
+	check_ends(&options->point, nb_ends);
+	check_point(&options->point);
 	memcpy(options->nb_ends, nb_ends, sizeof(nb_ends));
 }
 

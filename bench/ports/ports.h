@@ -7,9 +7,9 @@
  * How it works
  * main.c (options in options.c) starts the EAL (once, or once in each of two processes) and makes
  * the ends (end.c; stock.c for the emulated guest). Then each side's lcore runs side_main()
- * (side.c), and main.c leads both through the phases below by way of struct control, which is
- * shared memory so that the sides may be processes. Before and after the run the two lcores measure
- * how long a cache line takes from one to the other and back (probe.c).
+ * (side.c, latency.c, pkt.c), and main.c leads both through the phases below by way of struct
+ * control, which is shared memory so that the sides may be processes. Before and after the run the
+ * two lcores measure how long a cache line takes from one to the other and back (probe.c).
  *
  * The sides are called host (the switch's) and guest. In every test the guest's side makes the
  * packets, unless it is the host that is to send; nothing is allocated elsewhere.
@@ -25,10 +25,11 @@
 #include <rte_common.h>
 #include <rte_mbuf.h>
 
-#define MAX_ENDS 16u
+#define MAX_ENDS 64u
 #define MAX_QUEUES 8u
 #define MAX_SIZES 16u
 #define MAX_BURST 64u
+#define MAX_SEGS 8u
 #define MAX_PKT_SIZE 9238u
 #define MAX_PLUGINS 8u
 
@@ -43,6 +44,7 @@ enum test {
 	TEST_ENDS,     /* go round between host end i and guest end i */
 	TEST_SWITCH,   /* the host passes them from end i to end i ^ 1, guests send them back */
 	TEST_PING,     /* there is just one, and its round trip is timed by the host */
+	TEST_PACED,    /* the host sends them at a rate, the guest sends them back; all are timed */
 	TEST_TO_GUEST, /* go from the host to the guest, where they are freed */
 	TEST_TO_HOST,  /* the other way */
 	TEST_THROUGH,  /* guests send them to each other, two by two, through another program */
@@ -75,8 +77,13 @@ struct point {
 	uint32_t nb_desc;   /* for queue setup */
 	uint32_t mbuf_room; /* data bytes */
 	uint32_t nb_mbufs;  /* of each end's mempool */
+	uint32_t nb_segs;   /* mbufs of a packet when it is made, at least */
+	uint32_t nb_macs;   /* addresses that packets have in all, 0: one for each end */
+	uint32_t load;      /* percent of the highest rate */
 	uint32_t warm_ms;
 	uint32_t measure_ms;
+	bool vlan;          /* both sides take a tag off, and put it on */
+	bool vlan_offload;  /* let drivers do that */
 	bool host_own_pool; /* receive into the port's own mempool, where it has one */
 };
 
@@ -95,7 +102,7 @@ struct options {
 	bool log;
 };
 
-/* Round trip times, TSC cycles: exact below 64, then 64 steps for each power of two. */
+/* Times, TSC cycles: exact below 64, then 64 steps for each power of two. */
 #define HIST_STEPS 64u
 #define HIST_SIZE (HIST_STEPS * 27u)
 
@@ -109,7 +116,7 @@ struct side_result {
 	uint64_t measure_tsc;
 	uint64_t cpu_ns;       /* of the thread, while measuring */
 	uint64_t probe_tsc[2]; /* round trip of a cache line, before and after */
-	uint64_t nb_pings;
+	double highest_pps;    /* found by the sender of TEST_PACED */
 	uint32_t hist[HIST_SIZE];
 } __rte_cache_aligned;
 
@@ -140,6 +147,8 @@ struct end {
 	uint16_t port_id;
 	struct stock *stock;
 	struct rte_mempool *pool; /* that it receives into */
+	bool strips_vlan;
+	bool inserts_vlan;
 	const char *spec;
 	char name[64];
 };
@@ -154,9 +163,12 @@ struct side {
 	bool real_time;
 	struct side_result *result; /* in control */
 	/* private to the lcore */
+	bool stamped; /* packets carry the time when they were sent */
 	uint32_t phase;
 	uint64_t start_tsc;
 	uint64_t start_cpu_ns;
+	uint32_t random;
+	uint32_t next_mac[MAX_ENDS];
 };
 
 /* options.c */

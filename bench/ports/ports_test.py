@@ -65,14 +65,39 @@ class Ports(unittest.TestCase):
             with self.subTest(test=test):
                 self.check(measure(HOST, USER, "--test", test))
 
+    def test_packets_of_several_mbufs(self):
+        for test in ("to-guest", "to-host"):
+            with self.subTest(test=test):
+                self.check(measure(HOST, USER, "--test", test, "--size", "1500", "--segments", "5"))
+        self.check(measure(HOST, USER, "--size", "9000", "--work", "full"))
+
+    def test_tags(self):
+        for offload in ([], ["--vlan-offload"]):
+            for size in ("64", "1518"):
+                with self.subTest(offload=offload, size=size):
+                    self.check(measure(HOST + ",vlan_offload=1", USER, "--vlan", "--size", size, *offload))
+
+    def test_many_ports(self):
+        self.check(measure(HOST, USER, "--in-flight", "32", "--mbufs", "800", pairs=8))
+
+    def test_at_a_rate(self):
+        point = measure(HOST, USER, "--test", "paced", "--load", "50")
+        self.assertGreater(point["highest_pps"], 0)
+        self.assertLess(point["host"]["pps"], point["highest_pps"])
+        for trip in ("round_trip", "one_way"):
+            self.assertGreater(point[trip]["n"], 0)
+        self.assertEqual(point["lost"], 0)
+
     def test_two_processes(self):
         self.check(measure(HOST, USER, "--processes", "2"))
 
     def test_round_trip(self):
         point = measure(HOST, USER, "--test", "ping")
-        self.assertGreater(point["pings"], 0)
-        self.assertGreater(point["p50_ns"], 50)
-        self.assertGreaterEqual(point["p999_ns"], point["p99_ns"])
+        for trip in ("round_trip", "one_way"):
+            self.assertGreater(point[trip]["n"], 0)
+            self.assertGreater(point[trip]["p50_ns"], 20)
+            self.assertGreaterEqual(point[trip]["p999_ns"], point[trip]["p99_ns"])
+        self.assertGreater(point["round_trip"]["p50_ns"], point["one_way"]["p50_ns"])
         self.assertEqual(point["lost"], 0)
 
     def test_guests_with_a_host_that_is_missing(self):
@@ -81,6 +106,16 @@ class Ports(unittest.TestCase):
                               stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 2)
         self.assertIn("through: an even number of ends is needed", done.stderr)
+
+    def test_wrong_combinations_are_refused(self):
+        for more, reason in ((["--test", "paced", "--vlan"], "paced: packets carry times"),
+                             (["--macs", "10"], "--macs: only with --test through"),
+                             (["--size", "9000", "--mbuf-room", "1000"], "--size: a packet has 8 segments")):
+            done = subprocess.run([PROGRAM, "--host", "ring:r", "--guest", "ring:r", *more], check=False,
+                                  text=True, timeout=LIMIT_S, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(reason, done.stderr)
 
     def test_end_that_cannot_be_made_is_named(self):
         done = subprocess.run([PROGRAM, "--host", "net_nothing0", "--guest", "net_nothing1"],

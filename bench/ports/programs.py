@@ -2,11 +2,14 @@
 # Copyright(c) 2026 OpenAVP contributors
 """Switches as programs of their own, with two guests' ports: this project's, and those that Debian has.
 
-    with Program("avp-switch", ...) as program:
+    with start(name, work, args, folder, cpu, huge) as program:
         program.guests     # ends for bench_ports
+
+All their threads have one CPU, the host's.
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -15,102 +18,248 @@ START_LIMIT_S = 15
 STOP_LIMIT_S = 5
 VIRTIO = "net_virtio_user{i},path={dir}/v{i},queue_size=512,"
 PACKED = VIRTIO + "packed_vq=1,in_order=1,mrg_rxbuf=0,vectorized=1"
-AVP_PORT = """
-[port p{i}]
-type = avp
-network = net
-check_source_mac = no
-socket = {dir}/p{i}
-ring = 512
-{more}
-"""
-VHOST_PORT = """
-[port p{i}]
-type = vdev
-network = net
-device = net_vhost{i},iface={dir}/v{i}
-"""
+USER = "net_avp_user{i},socket={dir}/p{i}"
+STOCK = "stock:{dir}/p{i}"
+FDB_SPARE = 64
+OVS_PROGRAM = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+OVS_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
-def avp_switch(port, more=""):
-    """Configuration and command of avp-switch."""
-
-    def command(args, folder, huge):
-        config = "[network net]\nvlan = 1\n" + "".join(
-            port.format(i=i, dir=folder, more=more) for i in range(2))
-        path = os.path.join(folder, "switch.conf")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(config)
-        return ([args.switch, "--config", path, "--control", os.path.join(folder, "control"),
-                 "--busy-poll", "--cores", "{cpu}"] + ([] if huge else ["--no-huge"]))
-    return command
-
-
-def testpmd(_, folder, huge):
-    """testpmd that passes packets between two vhost ports, without looking at them."""
-    command = ["dpdk-testpmd", "--no-pci", "--no-shconf", "--no-telemetry", "--lcores=0@{cpu},1@{cpu}",
-               "--file-prefix=bench%d" % os.getpid(), "-m256"]
-    command += ["--in-memory", "--single-file-segments"] if huge else ["--no-huge"]
-    command += ["--vdev=net_vhost%d,iface=%s/v%d" % (i, folder, i) for i in range(2)]
-    return command + ["--", "--auto-start", "--no-flush-rx", "--forward-mode=io", "--burst=32",
-                      "--total-num-mbufs=8192", "--rxd=512", "--txd=512", "--stats-period=3600"]
-
-
-# The one that ratios are given to.
-REFERENCE = "testpmd-vhost"
-
-# Name: label, command, guest's end, is it ours.
-PROGRAMS = {
-    "switch-stock": ("avp-switch, AVP, stock driver (emulated)", avp_switch(AVP_PORT),
-                     "stock:{dir}/p{i}", True),
-    "switch-copy": ("avp-switch, AVP, our driver by copy", avp_switch(AVP_PORT),
-                    "net_avp_user{i},socket={dir}/p{i},recycle=0", True),
-    "switch-recycle": ("avp-switch, AVP, our driver, recycle", avp_switch(AVP_PORT),
-                       "net_avp_user{i},socket={dir}/p{i}", True),
-    "switch-domain": ("avp-switch, AVP, one domain, our driver, recycle",
-                      avp_switch(AVP_PORT, "domain = d"), "net_avp_user{i},socket={dir}/p{i}", True),
-    "switch-vhost": ("avp-switch, vhost-user, packed", avp_switch(VHOST_PORT), PACKED, False),
-    "testpmd-vhost": ("testpmd io (no switch), vhost-user, packed", testpmd, PACKED, False),
-}
+class Failed(Exception):
+    """A program did not start."""
 
 
 class Program:
     """One of them, running; ready when its sockets are there."""
 
-    def __init__(self, name, args, folder, cpu, huge):
-        self.label, command, guest, _ = PROGRAMS[name]
-        self.guests = [guest.format(i=i, dir=folder) for i in range(2)]
-        self.sockets = [os.path.join(folder, ("v%d" if "path=" in guest else "p%d") % i)
-                        for i in range(2)]
-        self.output = tempfile.TemporaryFile(mode="w+")
-        words = [word.format(cpu=cpu) for word in command(args, folder, huge)]
-        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL"] + words,
-                                        stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT)
+    guest = USER
 
-    def said(self):
-        self.output.seek(0)
-        return self.output.read()
+    def __init__(self, work, args, folder, cpu, huge):
+        self.work = work
+        self.args = args
+        self.folder = folder
+        self.cpu = cpu
+        self.huge = huge
+        self.output = tempfile.TemporaryFile(mode="w+")
+        self.processes = []
+
+    @property
+    def guests(self):
+        return [self.guest.format(i=i, dir=self.folder) for i in range(2)]
+
+    @property
+    def sockets(self):
+        name = "v%d" if "path=" in self.guest else "p%d"
+        return [os.path.join(self.folder, name % i) for i in range(2)]
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def run(self, *words, env=None):
+        """Start one of its processes; it ends with this one, if not before."""
+        if shutil.which(words[0]) is None:
+            raise Failed("%s: not found" % words[0])
+        self.processes.append(subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(self.cpu), *words], env=env,
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT))
+
+    def start(self):
+        """Start the processes; the last one is the switch."""
+        raise NotImplementedError
+
+    def wait(self, paths):
+        end = time.monotonic() + START_LIMIT_S
+        while not all(os.path.exists(path) for path in paths):
+            if self.processes[-1].poll() is not None or time.monotonic() > end:
+                self.output.seek(0)
+                raise Failed("%s did not start: %s" % (type(self).__name__, self.output.read()[-300:]))
+            time.sleep(0.02)
 
     def __enter__(self):
-        end = time.monotonic() + START_LIMIT_S
-        while not all(os.path.exists(path) for path in self.sockets):
-            if self.process.poll() is not None or time.monotonic() > end:
-                self.__exit__()
-                raise RuntimeError("%s did not start: %s" % (self.label, self.said()[-300:]))
-            time.sleep(0.02)
+        try:
+            self.start()
+            self.wait(self.sockets)
+        except Failed:
+            self.__exit__()
+            raise
         return self
 
     def cpu_seconds(self):
-        """User and system time of all its threads: one of them polls, the others sleep."""
-        with open("/proc/%d/stat" % self.process.pid, encoding="ascii") as stat:
+        """User and system time of all the switch's threads: one of them polls, the others sleep."""
+        with open("/proc/%d/stat" % self.processes[-1].pid, encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def __exit__(self, *_):
-        self.process.terminate()
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.output.close()
+
+
+class AvpSwitch(Program):
+    """avp-switch with AVP ports."""
+
+    port = "type = avp\ncheck_source_mac = no\nsocket = {dir}/p{i}\nring = 512"
+    more = ""
+
+    def config(self):
+        macs = self.work.macs or 0
+        size = min(max(16384, macs + FDB_SPARE), 1 << 20)
+        lines = ["[switch]", "fdb_size = %d" % size, "fdb_port_max = %d" % size,
+                 "[network net]", "vlan = 100"]
+        for i in range(2):
+            lines += ["[port p%d]" % i, self.port.format(i=i, dir=self.folder),
+                      "mode = trunk\ntrunks = net" if self.work.vlan else "network = net", self.more]
+        return "\n".join(lines) + "\n"
+
+    def start(self):
+        with open(self.path("switch.conf"), "w", encoding="ascii") as file:
+            file.write(self.config())
+        self.run(self.args.switch, "--config", self.path("switch.conf"), "--control",
+                 self.path("control"), "--busy-poll", "--cores", str(self.cpu),
+                 *([] if self.huge else ["--no-huge"]))
+
+
+class AvpSwitchStock(AvpSwitch):
+    guest = STOCK
+
+
+class AvpSwitchCopy(AvpSwitch):
+    guest = USER + ",recycle=0"
+
+
+class AvpSwitchDomain(AvpSwitch):
+    more = "domain = d"
+
+
+class AvpSwitchDomainStock(AvpSwitchDomain):
+    guest = STOCK
+
+
+class AvpSwitchVhost(AvpSwitch):
+    guest = PACKED
+    port = "type = vdev\ndevice = net_vhost{i},iface={dir}/v{i}"
+
+
+class Testpmd(Program):
+    """testpmd that passes packets between two vhost ports, without looking at them."""
+
+    guest = PACKED
+
+    def start(self):
+        memory = ["--in-memory", "--single-file-segments"] if self.huge else ["--no-huge"]
+        self.run("dpdk-testpmd", "--no-pci", "--no-shconf", "--no-telemetry",
+                 "--lcores=0@%d,1@%d" % (self.cpu, self.cpu), "--file-prefix=bench%d" % os.getpid(),
+                 "-m256", *memory,
+                 *["--vdev=net_vhost%d,iface=%s" % (i, path) for i, path in enumerate(self.sockets)],
+                 "--", "--auto-start", "--no-flush-rx", "--forward-mode=io", "--burst=32",
+                 "--total-num-mbufs=8192", "--rxd=512", "--txd=512", "--stats-period=3600")
+
+
+class Ovs(Program):
+    """Open vSwitch with one PMD thread, its database and sockets in the folder: no other is touched.
+
+    It learns MACs (NORMAL).
+    """
+
+    guest = PACKED
+    flows = ()
+    dpdk = ()
+
+    def ports(self):
+        return [("v%d" % i, ["type=dpdkvhostuser"]) for i in range(2)]
+
+    def ctl(self, program, *words):
         try:
-            self.process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            done = subprocess.run([program, *words], check=False, text=True, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=START_LIMIT_S)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Failed(str(error)) from None
+        if done.returncode != 0:
+            raise Failed("%s: %s" % (program, done.stdout.strip()))
+        return done.stdout
+
+    def settings(self):
+        mask = hex(1 << self.cpu)
+        extra = ["--no-pci", "--no-telemetry", *self.dpdk]
+        extra += ["--in-memory", "--single-file-segments"] if self.huge else ["--no-huge", "-m", "512"]
+        words = ["set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
+                 "other_config:pmd-cpu-mask=" + mask, "other_config:dpdk-lcore-mask=" + mask,
+                 'other_config:dpdk-extra="%s"' % " ".join(extra)]
+        words += ["other_config:dpdk-socket-mem=256"] if self.huge else []
+        words += ["--", "add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev",
+                  "other_config:mac-table-size=%d" % (max(8192, (self.work.macs or 0) + FDB_SPARE))]
+        for i, (name, options) in enumerate(self.ports()):
+            words += ["--", "add-port", "br0", name, "--", "set", "interface", name,
+                      "ofport_request=%d" % (i + 1), *options]
+        return words
+
+    def start(self):
+        folders = dict.fromkeys(("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR"), self.folder)
+        env = {**os.environ, **folders}
+        database = "unix:" + self.path("db.sock")
+        self.ctl("ovsdb-tool", "create", self.path("conf.db"), OVS_SCHEMA)
+        self.run("ovsdb-server", self.path("conf.db"), "--remote=p" + database,
+                 "--unixctl=" + self.path("db.ctl"), "--pidfile=" + self.path("db.pid"), env=env)
+        self.wait([self.path("db.sock")])
+        self.ctl("ovs-vsctl", "--db=" + database, "--no-wait", "--", "init", "--", *self.settings())
+        self.run(OVS_PROGRAM, database, "--unixctl=" + self.path("switch.ctl"),
+                 "--pidfile=" + self.path("switch.pid"), env=env)
+        self.wait([self.path("br0.mgmt"), *self.sockets])
+        bridge = "unix:" + self.path("br0.mgmt")
+        # what is not known yet goes to the other guest only, not to the kernel as well
+        self.ctl("ovs-ofctl", "mod-port", bridge, "br0", "no-flood")
+        if self.flows:
+            self.ctl("ovs-ofctl", "del-flows", bridge)
+        for flow in self.flows:
+            self.ctl("ovs-ofctl", "add-flow", bridge, flow)
+
+
+class OvsFlows(Ovs):
+    """From port to port without looking at packets."""
+
+    flows = ("in_port=1,actions=output:2", "in_port=2,actions=output:1")
+
+
+class OvsAvp(Ovs):
+    """With AVP ports, served by this project's driver."""
+
+    guest = USER
+
+    def ports(self):
+        return [("p%d" % i, ["type=dpdk", "options:dpdk-devargs=net_avp_host%d,socket=%s,ring=512"
+                             % (i, path), "options:n_rxq_desc=512", "options:n_txq_desc=512"])
+                for i, path in enumerate(self.sockets)]
+
+    @property
+    def dpdk(self):
+        return ("-d", os.path.join(os.path.dirname(self.args.plugin[0]), "..", "avp_host",
+                                   "librte_net_avp_host.so"))
+
+
+# The one that ratios are given to.
+REFERENCE = "ovs-flows"
+
+# Name: label, class, is it ours. The order is that of tables.
+PROGRAMS = {
+    "switch-stock": ("avp-switch, AVP, stock driver (emulated)", AvpSwitchStock, True),
+    "switch-copy": ("avp-switch, AVP, our driver by copy", AvpSwitchCopy, True),
+    "switch": ("avp-switch, AVP, our driver", AvpSwitch, True),
+    "switch-domain-stock": ("avp-switch, AVP, one domain, stock driver (emulated)", AvpSwitchDomainStock,
+                            True),
+    "switch-domain": ("avp-switch, AVP, one domain, our driver", AvpSwitchDomain, True),
+    "switch-vhost": ("avp-switch, vhost-user, packed in-order vectorized", AvpSwitchVhost, False),
+    "testpmd-vhost": ("testpmd io (no switch), vhost-user, packed in-order vectorized", Testpmd, False),
+    "ovs-normal": ("Open vSwitch, learning, vhost-user, packed in-order vectorized", Ovs, False),
+    "ovs-flows": ("Open vSwitch, fixed flows, vhost-user, packed in-order vectorized", OvsFlows, False),
+    "ovs-avp": ("Open vSwitch, learning, AVP, our driver", OvsAvp, False),
+}
+
+
+def start(name, work, args, folder, cpu, huge):
+    return PROGRAMS[name][1](work, args, folder, cpu, huge)

@@ -35,15 +35,23 @@ hist_value(uint32_t index)
 			(UINT64_C(1) << (shift - 1)) / 2;
 }
 
+static uint64_t
+hist_total(const uint32_t *hist)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < HIST_SIZE; i++)
+		total += hist[i];
+	return total;
+}
+
 /* The least value that @share of those counted are not above. */
 static uint64_t
 hist_quantile(const uint32_t *hist, double share)
 {
-	uint64_t total = 0;
+	const uint64_t total = hist_total(hist);
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < HIST_SIZE; i++)
-		total += hist[i];
 	for (uint32_t i = 0; i < HIST_SIZE; i++) {
 		sum += hist[i];
 		if (sum > 0 && (double)sum >= share * (double)total)
@@ -88,6 +96,22 @@ print_side(const char *name, const struct side_result *result)
 			seconds > 0 ? (double)result->cpu_ns / 1e9 / seconds : 0);
 }
 
+/* Nothing where no packet was timed. */
+static void
+print_times(const char *name, const uint32_t *hist)
+{
+	const double ns = 1e9 / (double)rte_get_tsc_hz();
+	const uint64_t total = hist_total(hist);
+
+	if (total == 0)
+		return;
+	printf(", \"%s\": {\"n\": %" PRIu64
+	       ", \"p50_ns\": %.0f, \"p99_ns\": %.0f, \"p999_ns\": %.0f}",
+			name, total, (double)hist_quantile(hist, 0.5) * ns,
+			(double)hist_quantile(hist, 0.99) * ns,
+			(double)hist_quantile(hist, 0.999) * ns);
+}
+
 void
 result_print(const struct options *options, const struct control *control, uint64_t ends_kib)
 {
@@ -109,11 +133,9 @@ result_print(const struct options *options, const struct control *control, uint6
 	printf(", \"probe_ns\": [%.0f, %.0f], \"tsc_hz\": %" PRIu64,
 			(double)host->probe_tsc[0] * ns, (double)host->probe_tsc[1] * ns,
 			rte_get_tsc_hz());
-	if (host->nb_pings > 0)
-		printf(", \"pings\": %" PRIu64
-		       ", \"p50_ns\": %.0f, \"p99_ns\": %.0f, \"p999_ns\": %.0f",
-				host->nb_pings, (double)hist_quantile(host->hist, 0.5) * ns,
-				(double)hist_quantile(host->hist, 0.99) * ns,
-				(double)hist_quantile(host->hist, 0.999) * ns);
+	print_times("round_trip", host->hist);
+	print_times("one_way", guest->hist);
+	if (host->highest_pps > 0)
+		printf(", \"highest_pps\": %.0f", host->highest_pps);
 	printf("}\n");
 }

@@ -26,100 +26,22 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import plots  # noqa: E402
+import points as pointing  # noqa: E402
 import report as reporting  # noqa: E402
 import programs  # noqa: E402
 from rivals import LIMIT, REFERENCE, RIVALS  # noqa: E402
+from works import PLANS  # noqa: E402
 
 POINT_LIMIT_S = 20
 HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 HUGE_NEEDED = 640  # pages: two processes, and the memory of ports
 MEM_MB = 384
 REFERENCE_EVERY = 4
-IMIX = [64] * 7 + [576] * 4 + [1518]
-
-ENDS = ["avp-stock", "avp-copy", "avp-recycle", "avp-recycle-app", "vhost-packed", "vhost-split",
-        "vhost-split-vec", "memif", "memif-zc", "tap", "af-packet", "ring"]
-SWITCH = ["avp-domain-stock", "avp-domain-copy", "avp-domain-recycle", "avp-stock", "avp-copy",
-          "avp-recycle", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
-FAST = ["avp-stock", "avp-copy", "avp-recycle", "vhost-packed", "vhost-split", "memif", "memif-zc", "ring"]
-
-
 # A program needs some of the time to start, and is not at a real-time priority: this long at least.
 PROGRAM_MS = 300
-
-
-class Work:
-    """What one table is about."""
-
-    def __init__(self, test="ends", work="mac", size=64, rivals=ENDS, queues=1, burst=32, in_flight=256,
-                 processes=1, weight=1):
-        self.test = test
-        self.work = work
-        self.sizes = size if isinstance(size, list) else [size]
-        self.rivals = rivals
-        self.queues = queues
-        self.burst = burst
-        self.in_flight = in_flight
-        self.processes = processes
-        self.weight = weight  # gone through in one round of so many
-
-    @property
-    def reference(self):
-        return programs.REFERENCE if self.test == "through" else REFERENCE
-
-    @property
-    def key(self):
-        parts = [self.test, self.work, "imix" if len(self.sizes) > 1 else str(self.sizes[0])]
-        parts += ["q%d" % self.queues] if self.queues != 1 else []
-        parts += ["b%d" % self.burst] if self.burst != 32 else []
-        parts += ["p%d" % self.processes] if self.processes != 1 else []
-        return "-".join(parts)
-
-    @property
-    def title(self):
-        tests = {"ends": "Two ends", "switch": "Guest, switch loop, guest",
-                 "ping": "Round trip of one packet", "to-guest": "Host to guest",
-                 "to-host": "Guest to host", "through": "Guest, switch program, guest"}
-        works = {"io": "payload untouched", "mac": "addresses rewritten on both sides",
-                 "full": "all bytes rewritten by the guest"}
-        size = "IMIX" if len(self.sizes) > 1 else "%d bytes" % self.sizes[0]
-        more = ", %d queues" % self.queues if self.queues != 1 else ""
-        more += ", bursts of %d" % self.burst if self.burst != 32 else ""
-        more += ", two processes" if self.processes != 1 else ""
-        return "%s, %s, %s%s" % (tests[self.test], size, works[self.work], more)
-
-
-def plan_default():
-    works = [Work(size=size) for size in (64, 1518)]
-    works += [Work(test="switch", size=size, rivals=SWITCH) for size in (64, 1518)]
-    works += [Work(test="ping", size=size, weight=2) for size in (64, 1518)]
-    works += [Work(test="through", size=size, rivals=list(programs.PROGRAMS), weight=2)
-              for size in (64, 1518)]
-    return works
-
-
-def plan_full():
-    works = [Work(size=size, work=work) for size in (64, 128, 256, 512, 1024, 1518, 9000, IMIX)
-             for work in ("mac", "io", "full")]
-    works += [Work(test="switch", work=work, size=size, rivals=SWITCH)
-              for size in (64, 512, 1518, 9000, IMIX) for work in ("mac", "io", "full")]
-    works += [Work(test=test, size=size) for size in (64, 1518) for test in ("to-guest", "to-host")]
-    works += [Work(test="ping", size=size) for size in (64, 512, 1518, 9000)]
-    works += [Work(test="through", size=size, rivals=list(programs.PROGRAMS))
-              for size in (64, 512, 1518)]
-    works += [Work(burst=burst, size=size, rivals=FAST) for burst in (1, 4, 8, 16, 64)
-              for size in (64, 1518)]
-    works += [Work(queues=queues, in_flight=256 // queues, rivals=FAST) for queues in (2, 4, 8)]
-    works += [Work(processes=2, size=size, rivals=FAST[:-1]) for size in (64, 1518)]
-    return works
-
-
-# Works, and seconds that the whole may take.
-PLANS = {
-    "smoke": (lambda: [Work(), Work(test="switch", rivals=SWITCH), Work(test="ping")], 0),
-    "default": (plan_default, 280),
-    "full": (plan_full, 44 * 60),
-}
+# Addresses that the switch learns in a millisecond, at least.
+LEARNED_PER_MS = 400
 
 
 @contextlib.contextmanager
@@ -163,31 +85,40 @@ class Runner:
         self.huge = huge
         self.points = []
         self.not_measured = {}
+        self.failed = {}  # the last time, and not yet measured again
         self.start = time.monotonic()
+
+    def options(self, work, cpus, ms):
+        """Options of bench_ports that all rivals have."""
+        options = ["--test", work.test, "--work", work.work, "--burst", str(work.burst),
+                   "--in-flight", str(work.in_flight), "--segments", str(work.segments),
+                   "--cpus", "%d,%d" % tuple(cpus), "--mem", str(MEM_MB), "--ms", str(ms)]
+        options += ["--huge"] if self.huge else []
+        options += ["--vlan"] if work.vlan else []
+        options += ["--load", str(work.load)] if work.load else []
+        for plugin in self.args.plugin:
+            options += ["--plugin", plugin]
+        return options
 
     def command(self, work, rival, folder, cpus):
         """The command of a point."""
-        jumbo = max(work.sizes) > 1518
-        ends = 2 if work.test == "switch" else 1
-        command = [self.args.program]
-        for i in range(ends):
-            for side, spec in (("--host", rival.host + (rival.jumbo_host if jumbo else rival.usual_host)),
-                               ("--guest", rival.guest + (rival.jumbo_guest if jumbo else ""))):
+        host = rival.host + (rival.jumbo_host if work.jumbo else rival.usual_host)
+        guest = (rival.chain_guest if work.chains else rival.guest)
+        if work.jumbo and not work.chains:
+            guest += rival.jumbo_guest
+        host += rival.vlan_host if work.vlan else ""
+        command = [self.args.program, *self.options(work, cpus, self.args.ms)]
+        for i in range(work.pairs):
+            for side, spec in (("--host", host), ("--guest", guest)):
                 command += [side, spec.format(i=i, dir=folder, queues=work.queues)]
         sizes = [min(size, rival.clip or size) for size in work.sizes]
-        command += ["--test", work.test, "--work", work.work,
-                    "--size", ",".join(str(size) for size in sizes),
-                    "--burst", str(work.burst), "--in-flight", str(work.in_flight),
+        command += ["--size", ",".join(str(size) for size in sizes), "--warm", "40",
                     "--queues", str(work.queues), "--processes", str(work.processes),
-                    "--cpus", "%d,%d" % tuple(cpus),
-                    "--mem", str(MEM_MB), "--ms", str(self.args.ms), "--warm", "40"]
-        command += ["--mbufs", str(2048 * work.queues - 1)]
-        command += ["--mbuf-room", "9216"] if jumbo and not rival.avp else []
-        command += ["--huge"] if self.huge else []
+                    "--mbufs", str(2048 * work.queues - 1 if work.pairs <= 2 else 1535)]
+        if work.jumbo and not rival.avp and not work.chains:
+            command += ["--mbuf-room", "9216"]
         command += ["--real-time"] if self.real_time(rival) else []
-        for plugin in self.args.plugin:
-            command += ["--plugin", plugin]
-        command += rival.args
+        command += rival.args + (rival.vlan_args if work.vlan else [])
         if rival.setup:
             command = ["unshare", "--net", "sh", "-c", rival.setup + 'exec "$@"', "sh"] + command
         return command
@@ -210,27 +141,24 @@ class Runner:
 
     def through(self, work, name, folder, cpus):
         """A point with a program for a switch, which has the host's CPU for itself."""
-        command = [self.args.program, "--test", "through", "--work", work.work, "--burst",
-                   str(work.burst), "--size", ",".join(str(size) for size in work.sizes),
-                   "--in-flight", str(work.in_flight), "--mem", str(MEM_MB), "--cpus",
-                   "%d,%d" % tuple(cpus), "--ms", str(max(self.args.ms, PROGRAM_MS))]
-        command += ["--huge"] if self.huge else []
+        command = [self.args.program, *self.options(work, cpus, max(self.args.ms, PROGRAM_MS)),
+                   "--size", ",".join(str(size) for size in work.sizes),
+                   "--warm", str(50 + (work.macs or 0) // LEARNED_PER_MS)]
+        command += ["--macs", str(work.macs)] if work.macs else []
         command += ["--real-time"] if self.args.real_time else []
-        for plugin in self.args.plugin:
-            command += ["--plugin", plugin]
         try:
-            with programs.Program(name, self.args, folder, cpus[0], self.huge) as program:
+            with programs.start(name, work, self.args, folder, cpus[0], self.huge) as program:
                 for guest in program.guests:
                     command += ["--guest", guest]
                 begin, before = time.monotonic(), program.cpu_seconds()
                 point = self.bench_ports(command)
                 share = (program.cpu_seconds() - before) / (time.monotonic() - begin)
-        except RuntimeError as error:
+        except programs.Failed as error:
             raise Failed(str(error)) from None
         pps = point["guest"]["pps"]
         # all the cycles that its CPU had, for each packet
         point["host"] = {"pps": pps, "cycles": point["tsc_hz"] / pps if pps else 0, "cpu": share}
-        del point["mem_kib"]
+        point.pop("mem_kib", None)
         return point
 
     def measure(self, work, name, swapped):
@@ -253,12 +181,15 @@ class Runner:
         return point
 
     def fits(self, work, name):
-        """Can this rival do this work at all?"""
+        """Can this rival do this work at all? Notes why not, where that is of interest."""
         if work.test == "through":
             return self.args.switch is not None
         rival = RIVALS[name]
-        return (work.test in rival.tests and work.processes in rival.processes and
-                max(work.sizes) <= rival.max_size)
+        for need in work.needs:
+            if need in rival.cannot:
+                self.not_measured[work.key, name] = rival.cannot[need]
+                return False
+        return max(work.sizes) <= rival.max_size
 
     def round(self, work, swapped, until):
         """All rivals once, in random order, the reference between them. False: time is over."""
@@ -267,8 +198,9 @@ class Runner:
         if not names:
             return True
         random.shuffle(names)
-        for i in range(len(names), -1, -REFERENCE_EVERY):
-            names.insert(i, work.reference)
+        if self.fits(work, work.reference):
+            for i in range(len(names), -1, -REFERENCE_EVERY):
+                names.insert(i, work.reference)
         for name in names:
             if (work.key, name) in self.not_measured:
                 continue
@@ -276,8 +208,12 @@ class Runner:
                 return False
             try:
                 self.points.append(self.measure(work, name, swapped))
+                self.failed.pop((work.key, name), None)
             except Failed as failure:
-                self.not_measured[work.key, name] = str(failure)
+                # once may be for others that run; twice is for a reason
+                if self.failed.get((work.key, name)):
+                    self.not_measured[work.key, name] = str(failure)
+                self.failed[work.key, name] = str(failure)
                 print("%s, %s: not measured: %s" % (work.key, name, failure), file=sys.stderr)
         return True
 
@@ -326,7 +262,7 @@ def about(args, huge):
 def about_rival(name):
     """What a table needs to know of it."""
     if name in programs.PROGRAMS:
-        label, _, _, ours = programs.PROGRAMS[name]
+        label, _, ours = programs.PROGRAMS[name]
         return {"label": label, "avp": ours}
     return {"label": RIVALS[name].label, "avp": RIVALS[name].avp}
 
@@ -334,14 +270,14 @@ def about_rival(name):
 def make_report(args, huge, works, runner):
     """All of it, as it goes into the JSON."""
     points = runner.points
-    reporting.prepare(points)
+    pointing.prepare(points)
     results = {}
     for work in works:
         results[work.key] = {}
         for name in work.rivals:
             some = [p for p in points if p["work_key"] == work.key and p["rival"] == name]
             if some:
-                results[work.key][name] = {**about_rival(name), **reporting.summarize(some)}
+                results[work.key][name] = {**about_rival(name), **pointing.summarize(some)}
     moved = sum(p["place"] == "moved" for p in points)
     left_out = sum(not p["usable"] for p in points)
     return {"benchmark": "ports", "about": about(args, huge), "limit": LIMIT,
@@ -350,7 +286,9 @@ def make_report(args, huge, works, runner):
                               "reference": w.reference}
                       for w in works},
             "results": results,
-            "not_measured": {"%s, %s" % key: why for key, why in runner.not_measured.items()},
+            "not_measured": {"%s, %s" % key: why
+                             for key, why in {**runner.failed, **runner.not_measured}.items()},
+            "main_place": pointing.main_place(points),
             "counts": {"points": len(points), "left_out": left_out, "moved": moved,
                        "disturbed": left_out - moved},
             "points": points}
@@ -361,10 +299,7 @@ def write(folder, report):
     os.makedirs(folder, exist_ok=True)
     files = {"ports.json": json.dumps(report, indent=1) + "\n",
              "ports.md": reporting.as_markdown(report)}
-    for key in report["works"]:
-        plot = reporting.svg(report, key)
-        if plot is not None:
-            files[reporting.svg_name(key)] = plot
+    files.update(plots.all_plots(report))
     for name, text in files.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
