@@ -26,7 +26,6 @@ QEMU = os.path.join(TOP, "vm/qemu")
 BUILD_IMAGE = os.path.join(TOP, "vm/initramfs/build")
 BUILD_DRIVER = os.path.join(TOP, "devtools/guest-driver")
 
-CONSOLES = 2
 # Seconds. A guest is up in 3 on an idle host.
 BOOT_LIMIT = 90
 PR_SET_PDEATHSIG = 1
@@ -109,10 +108,12 @@ class Vm:
     huge      pages of 2 MiB that the guest sets aside for DPDK
     files     further files for the guest: {path without leading /: content, bytes}
     extra     further arguments for QEMU
+    consoles  how many, for programs in the guest
+    namespace network namespace that QEMU runs in; this one unless given
     """
 
     def __init__(self, flavour, sockets=(), memory=768, cpus=2, huge=128, files=None,
-                 extra=()):
+                 extra=(), consoles=2, namespace=None):
         self.flavour = flavour
         self.sockets = list(sockets)
         self.memory = memory
@@ -120,6 +121,8 @@ class Vm:
         self.huge = huge
         self.files = files or {}
         self.extra = list(extra)
+        self.consoles = consoles
+        self.namespace = namespace
         self.folder = tempfile.mkdtemp(prefix="avp-vm.")
         self.process = None
         self.streams = {}
@@ -138,6 +141,8 @@ class Vm:
         self.kill()
         ends = {}
         args = self.arguments(ends)
+        if self.namespace is not None:
+            args = self.namespace.command(args)
         log = os.path.join(self.folder, "qemu.log")
         with open(log, "ab") as output:
             self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=output,
@@ -168,16 +173,16 @@ class Vm:
                 "-append", "console=ttyS0 quiet panic=-1 intel_iommu=on mitigations=off "
                            "hugepages=%d" % self.huge,
                 "-serial", "file:" + os.path.join(self.folder, "serial.log"),
-                "-device", "virtio-serial-pci,max_ports=%d" % (CONSOLES + 2)]
-        for name in ["qmp", "agent"] + ["console%d" % n for n in range(CONSOLES)]:
+                "-device", "virtio-serial-pci,max_ports=%d" % (self.consoles + 2)]
+        for name in ["qmp", "agent"] + ["console%d" % n for n in range(self.consoles)]:
             ours, ends[name] = socket.socketpair()
             self.streams[name] = Stream(name, ours.recv, ours.sendall,
                                         os.path.join(self.folder, name + ".log"))
             self.ends.append(ours)
             args += ["-chardev", "socket,id=%s,fd=%d" % (name, ends[name].fileno())]
         args += ["-mon", "chardev=qmp,mode=control",
-                 "-device", "virtserialport,chardev=agent,name=agent,nr=%d" % (CONSOLES + 1)]
-        for number in range(CONSOLES):
+                 "-device", "virtserialport,chardev=agent,name=agent,nr=%d" % (self.consoles + 1)]
+        for number in range(self.consoles):
             args += ["-device", "virtconsole,chardev=console%d,nr=%d" % (number, number)]
         for number, path in enumerate(self.sockets):
             args += ["-device", json.dumps({
