@@ -118,6 +118,12 @@ bench-full: all ## all that can be measured of ports and their rivals; takes lon
 		--plugin $(BUILD)/drivers/net/avp/librte_net_avp.so \
 		--switch $(BUILD)/switch/avp-switch --out $(BUILD)/bench/ports-full
 
+.PHONY: bench-vm
+bench-vm: all ## network cards of a VM, AVP and others: ratios, since the VM is emulated
+	@devtools/setup netns vm
+	@devtools/setup-vm dpdk-22.11
+	@bench/vm/run.py --build $(BUILD)
+
 .PHONY: format
 format: ## clang-format in place
 	@devtools/setup lint
