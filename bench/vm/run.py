@@ -56,6 +56,8 @@ SETTLE_MS = 300
 WARM_MS = 60
 POINT_MS = 300
 ROUNDS = 7
+# No round begins later than so long after the first one, however busy the machine is.
+SECONDS = 360
 ATTEMPTS = 3
 LINK_LIMIT_S = 30
 ANSWER_LIMIT_S = 15
@@ -316,7 +318,7 @@ def cpu_model():
 def about(args):
     """Where and how it was measured."""
     return {"commit": output("git", "-C", TOP, "describe", "--always", "--dirty"),
-            "command": "make bench-vm", "rounds": args.rounds, "ms": args.ms,
+            "command": "bench/vm/run.py --rounds %d" % args.rounds, "ms": args.ms,
             "cpu": cpu_model(), "cpus": os.cpu_count(), "kernel": platform.release(),
             "dpdk": "DPDK " + output("pkg-config", "--modversion", "libdpdk"),
             "guest": FLAVOUR, "qemu": output(machine.QEMU, "--version").split("\n")[0],
@@ -330,7 +332,11 @@ def run(args):
         say("starting avp-switch, booting the VM, starting a testpmd for each of %d cards"
             % len(args.cards))
         bench = Bench(args, stack)
+        end = time.monotonic() + args.seconds
         for number in range(args.rounds):
+            if number > 0 and time.monotonic() > end:
+                say("no more rounds: %d s are over" % args.seconds)
+                break
             say("round %d of %d" % (number + 1, args.rounds))
             points += bench.round(number)
     return points
@@ -351,6 +357,8 @@ def parse_args():
     parser.add_argument("--card", action="append", choices=sorted(CARDS),
                         help="measure this one and the reference; may be given again")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="%(default)s")
+    parser.add_argument("--seconds", type=int, default=SECONDS,
+                        help="no round begins later (%(default)s)")
     parser.add_argument("--ms", type=int, default=POINT_MS, help="a point takes (%(default)s)")
     args = parser.parse_args()
     args.build = os.path.join(TOP, args.build)

@@ -56,7 +56,8 @@ def make(about, labels, reference, points):
     """All of it, as it goes into the JSON. labels is {card: label}, in the order of tables."""
     sizes = sorted({point["size"] for point in points})
     return {"benchmark": "vm", "about": about, "labels": labels, "reference": reference,
-            "sizes": sizes, "window": max(point["window"] for point in points),
+            "sizes": sizes, "rounds": len({point["round"] for point in points}),
+            "window": max(point["window"] for point in points),
             "left_out": sum(not point["usable"] for point in points),
             "results": {kind: {card: {str(size): summarize(points, reference, card, kind, size)
                                       for size in sizes} for card in labels} for kind in KINDS},
@@ -94,8 +95,8 @@ def note(report):
 
 
 def closing(report):
-    return ("%d points of %d ms, %d left out as others ran"
-            % (len(report["points"]), report["about"]["ms"], report["left_out"]))
+    return ("%d rounds, %d points of %d ms, %d left out as others ran"
+            % (report["rounds"], len(report["points"]), report["about"]["ms"], report["left_out"]))
 
 
 def as_text(report):
@@ -104,7 +105,7 @@ def as_text(report):
 
 
 def as_markdown(report):
-    parts = ["Commit %(commit)s, `%(command)s`, %(rounds)d rounds, %(cpu)s with %(cpus)d CPUs, Linux %(kernel)s, "
+    parts = ["Commit %(commit)s, `%(command)s`, %(cpu)s with %(cpus)d CPUs, Linux %(kernel)s, "
              "%(qemu)s, guest %(guest)s, host %(dpdk)s, %(date)s." % report["about"], note(report)]
     for title, header, rows in tables(report):
         parts += ["### " + title, markdown_table(header, rows)]

@@ -65,7 +65,7 @@ class Output(unittest.TestCase):
         about = dict.fromkeys(("commit", "command", "cpu", "kernel", "qemu", "guest", "dpdk", "date"), "x")
         points = [rate("a", 0, 3000), rate("ref", 0, 1500), trip("a", 0, 50), trip("ref", 0, 100),
                   rate("c", 0, 1, usable=False)]
-        self.report = vm_report.make(about | {"cpus": 2, "rounds": 1, "ms": 7},
+        self.report = vm_report.make(about | {"cpus": 2, "ms": 7},
                                      {"a": "Card A", "ref": "Reference", "c": "Card C"}, "ref", points)
 
     def test_tables_have_a_row_for_each_card(self):
@@ -76,7 +76,7 @@ class Output(unittest.TestCase):
 
     def test_it_says_what_was_left_out_and_that_only_ratios_count(self):
         for text in (vm_report.as_text(self.report), vm_report.as_markdown(self.report)):
-            self.assertIn("1 left out", text)
+            self.assertIn("1 rounds, 5 points of 7 ms, 1 left out", text)
             self.assertIn("ratio to Reference", text)
 
     def test_markdown_rows_have_as_many_cells_as_the_header(self):
