@@ -91,21 +91,18 @@ def avp(label, ours):
     return Card(label, "type=avp socket={dir}/{name} mac={mac} check_source_mac=off ring=512", ours=ours)
 
 
-def virtio(label, more=""):
-    return Card(label, "type=vdev device=net_vhost{number},iface={dir}/{name}",
-                ["-chardev", "socket,id=chardev{number},path={dir}/{name}",
-                 "-netdev", "vhost-user,id=net{number},chardev=chardev{number}",
-                 "-device", "virtio-net-pci,netdev=net{number},bus=pcie.0,addr={slot},mac={mac},"
-                 "disable-legacy=on,rx_queue_size=512,tx_queue_size=512,mrg_rxbuf=off" + more])
-
-
-REFERENCE = "virtio-packed"
+REFERENCE = "virtio"
 # AVP first, as Vm gives their slots; the order is that of tables.
 CARDS = {
     "avp-stock": avp("AVP, stock driver", False),
     "avp-ours": avp("AVP, our driver", True),
-    "virtio-packed": virtio("virtio-net over vhost-user, packed ring", ",packed=on"),
-    "virtio-split": virtio("virtio-net over vhost-user, split ring"),
+    # Runs with a split ring got stuck, once seen in rte_vhost_dequeue_burst of DPDK 22.11.
+    "virtio": Card("virtio-net over vhost-user, packed ring",
+                   "type=vdev device=net_vhost{number},iface={dir}/{name}",
+                   ["-chardev", "socket,id=chardev{number},path={dir}/{name}",
+                    "-netdev", "vhost-user,id=net{number},chardev=chardev{number}",
+                    "-device", "virtio-net-pci,netdev=net{number},bus=pcie.0,addr={slot},mac={mac},"
+                    "disable-legacy=on,rx_queue_size=512,tx_queue_size=512,mrg_rxbuf=off,packed=on"]),
     "e1000": Card("e1000, by way of tap and net_af_packet",
                   "type=vdev device=net_af_packet0,iface=" + TAP + ",blocksz=4096,framesz=2048,"
                   "framecnt=512,qdisc_bypass=1",
