@@ -87,6 +87,7 @@ send_state(struct avpd_device *dev, enum avpd_msg_type type)
 	} else {
 		msg.migrated.result = chan->migrated_result;
 		msg.migrated.migration = chan->migrated_status;
+		msg.migrated.serial = chan->migrated_serial;
 	}
 	return chan_send(chan, &msg);
 }
@@ -142,7 +143,7 @@ avpd_chan_guest(struct avpd_device *dev, bool reset)
 }
 
 void
-avpd_chan_migrated(struct avpd_device *dev, int32_t result)
+avpd_chan_migrated(struct avpd_device *dev, uint32_t serial, int32_t result)
 {
 	struct avpd_chan *chan = &dev->chan;
 
@@ -151,6 +152,7 @@ avpd_chan_migrated(struct avpd_device *dev, int32_t result)
 	chan->unsent_migrated = true;
 	chan->migrated_result = result;
 	chan->migrated_status = dev->migrate.status;
+	chan->migrated_serial = serial;
 	chan_flush(dev);
 }
 
@@ -168,10 +170,10 @@ handle_msg(struct avpd_device *dev, const struct avpd_msg *msg)
 		avpd_guest_in_step(dev);
 		break;
 	case AVPD_MSG_DETACH:
-		avpd_guest_detach(dev, msg->timeout_ms);
+		avpd_guest_detach(dev, &msg->ask);
 		break;
 	case AVPD_MSG_ATTACH:
-		avpd_guest_attach(dev, msg->timeout_ms);
+		avpd_guest_attach(dev, &msg->ask);
 		break;
 	case AVPD_MSG_HOST:
 		avpd_guest_host(dev, &msg->host);

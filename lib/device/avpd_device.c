@@ -142,7 +142,12 @@ device_init(struct avpd_device *dev, const struct avpd_conf *conf, struct avp_er
 	avpd_irq_init(&dev->irq);
 	avpd_regs_init(&dev->regs);
 	avpd_guest_host_show(dev);
-	avpd_migrate_init(&dev->migrate);
+	if (conf->incoming)
+		avpd_migrate_init_detached(&dev->migrate);
+	else
+		avpd_migrate_init(&dev->migrate);
+	dev->regs.migration_status = dev->migrate.status;
+	dev->guest.migration = (uint8_t)dev->migrate.status;
 	avpd_chan_init(dev);
 	avpd_info_new_id(dev);
 	avpd_info_write(dev);

@@ -36,6 +36,7 @@ struct avpd_conf {
 	uint8_t mac[AVP_ETHER_ADDR_SIZE];
 	uint32_t features;    /* AVP_FEATURE_* offered */
 	uint32_t max_rx_size; /* bytes of the largest packet for the guest, <= AVP_MAX_PKT_SIZE */
+	bool incoming; /* begin detached, until a guest that comes from elsewhere is let in */
 	const struct avp_log *log; /* not copied; may be NULL */
 };
 

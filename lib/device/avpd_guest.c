@@ -246,7 +246,7 @@ migrated(struct avpd_device *dev, int32_t result)
 	if (reset && dev->ctrl.waiting)
 		answer(dev, -EBUSY);
 	avpd_guest_changed(dev, reset);
-	avpd_chan_migrated(dev, result);
+	avpd_chan_migrated(dev, dev->migrate_serial, result);
 	avp_log(dev->log, AVP_LOG_NOTICE, "%s: %s: %s", dev->name,
 			detached ? "detached" : "attached",
 			result == 0 ? "acknowledged" : strerror(-result));
@@ -254,10 +254,13 @@ migrated(struct avpd_device *dev, int32_t result)
 
 /* Begin what dev->migrate has been told. */
 static void
-migrate_begin(struct avpd_device *dev, uint32_t timeout_ms)
+migrate_begin(struct avpd_device *dev, const struct avpd_ask *ask)
 {
+	/* 0 would stop the timer */
+	const uint64_t timeout_ms = ask->timeout_ms == 0 ? 1 : ask->timeout_ms;
 	int32_t result;
 
+	dev->migrate_serial = ask->serial;
 	dev->regs.migration_status = dev->migrate.status;
 	dev->regs.migration_ack = AVP_MIGRATION_NONE;
 	avpd_guest_changed(dev, false);
@@ -268,9 +271,7 @@ migrate_begin(struct avpd_device *dev, uint32_t timeout_ms)
 		return;
 	}
 	dev->regs.intr_status |= AVP_INTR_MIGRATION;
-	/* 0 would stop the timer */
-	avp_timer_set(&dev->migrate_timer, (uint64_t)(timeout_ms == 0 ? 1 : timeout_ms) * US_PER_MS,
-			0);
+	avp_timer_set(&dev->migrate_timer, timeout_ms * US_PER_MS, 0);
 	avpd_guest_intr_update(dev);
 }
 
@@ -279,26 +280,26 @@ static void
 migrate_cancel(struct avpd_device *dev)
 {
 	if (avpd_migrate_pending(&dev->migrate))
-		avpd_chan_migrated(dev, -ECANCELED);
+		avpd_chan_migrated(dev, dev->migrate_serial, -ECANCELED);
 }
 
 void
-avpd_guest_detach(struct avpd_device *dev, uint32_t timeout_ms)
+avpd_guest_detach(struct avpd_device *dev, const struct avpd_ask *ask)
 {
 	struct avpd_migrate next = dev->migrate;
 	const int ret = avpd_migrate_detach(&next);
 
 	if (ret < 0) {
-		avpd_chan_migrated(dev, ret);
+		avpd_chan_migrated(dev, ask->serial, ret);
 		return;
 	}
 	migrate_cancel(dev);
 	dev->migrate = next;
-	migrate_begin(dev, timeout_ms);
+	migrate_begin(dev, ask);
 }
 
 void
-avpd_guest_attach(struct avpd_device *dev, uint32_t timeout_ms)
+avpd_guest_attach(struct avpd_device *dev, const struct avpd_ask *ask)
 {
 	struct avpd_migrate next = dev->migrate;
 	int ret = avpd_migrate_attach(&next);
@@ -307,7 +308,7 @@ avpd_guest_attach(struct avpd_device *dev, uint32_t timeout_ms)
 	if (dev->migrate.phase == AVPD_MIGRATE_ATTACHED && dev->guest.configured)
 		ret = -EALREADY;
 	if (ret < 0) {
-		avpd_chan_migrated(dev, ret);
+		avpd_chan_migrated(dev, ask->serial, ret);
 		return;
 	}
 	migrate_cancel(dev);
@@ -319,7 +320,7 @@ avpd_guest_attach(struct avpd_device *dev, uint32_t timeout_ms)
 		avpd_info_write(dev);
 		avpd_ctrl_format(&dev->ctrl);
 	}
-	migrate_begin(dev, timeout_ms);
+	migrate_begin(dev, ask);
 }
 
 void

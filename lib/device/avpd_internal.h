@@ -50,6 +50,7 @@ struct avpd_chan {
 	bool unsent_migrated;
 	int32_t migrated_result;
 	uint32_t migrated_status;
+	uint32_t migrated_serial;
 };
 
 struct avpd_device {
@@ -75,6 +76,7 @@ struct avpd_device {
 	struct avpd_regs regs;
 	struct avpd_ctrl ctrl;
 	struct avpd_migrate migrate;
+	uint32_t migrate_serial; /* of the request that began what is pending */
 	struct avpd_chan chan;
 
 	struct avpd_guest guest;
@@ -118,8 +120,8 @@ int avpd_chan_open(struct avpd_device *dev);
 /** The guest's state has changed: a new epoch, sent as soon as there is room. */
 void avpd_chan_guest(struct avpd_device *dev, bool reset);
 
-/** A detach or attach has ended. */
-void avpd_chan_migrated(struct avpd_device *dev, int32_t result);
+/** The detach or attach that was asked for with @serial has ended. */
+void avpd_chan_migrated(struct avpd_device *dev, uint32_t serial, int32_t result);
 
 /** The datapath has carried out every change, or there is none. */
 bool avpd_chan_in_step(const struct avpd_device *dev);
@@ -155,8 +157,8 @@ void avpd_guest_gone(struct avpd_device *dev);
 void avpd_guest_in_step(struct avpd_device *dev);
 
 /** The datapath asks for a detach or attach. */
-void avpd_guest_detach(struct avpd_device *dev, uint32_t timeout_ms);
-void avpd_guest_attach(struct avpd_device *dev, uint32_t timeout_ms);
+void avpd_guest_detach(struct avpd_device *dev, const struct avpd_ask *ask);
+void avpd_guest_attach(struct avpd_device *dev, const struct avpd_ask *ask);
 
 /* Timers of the device. */
 void avpd_guest_poll(struct avp_tick *tick);

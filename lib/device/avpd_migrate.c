@@ -17,6 +17,16 @@ avpd_migrate_init(struct avpd_migrate *migrate)
 	};
 }
 
+void
+avpd_migrate_init_detached(struct avpd_migrate *migrate)
+{
+	*migrate = (struct avpd_migrate){
+			.phase = AVPD_MIGRATE_DETACHED,
+			.status = AVP_MIGRATION_DETACHED,
+			.acknowledged = true, /* there is nobody to ask */
+	};
+}
+
 bool
 avpd_migrate_pending(const struct avpd_migrate *migrate)
 {

@@ -34,6 +34,8 @@ struct avpd_migrate {
 };
 
 void avpd_migrate_init(struct avpd_migrate *migrate);
+/** Begin detached: for a guest that is on its way to here. */
+void avpd_migrate_init_detached(struct avpd_migrate *migrate);
 
 /** A detach or attach is under way. */
 bool avpd_migrate_pending(const struct avpd_migrate *migrate);

@@ -63,8 +63,8 @@ enum avpd_msg_type {
 	AVPD_MSG_MIGRATED,  /* .migrated: end of a detach or attach */
 	/* datapath to device */
 	AVPD_MSG_DONE,   /* .epoch of the AVPD_MSG_GUEST that has been carried out */
-	AVPD_MSG_DETACH, /* .timeout_ms for the guest's acknowledge */
-	AVPD_MSG_ATTACH, /* .timeout_ms */
+	AVPD_MSG_DETACH, /* .ask */
+	AVPD_MSG_ATTACH, /* .ask */
 	AVPD_MSG_HOST,   /* .host, whenever it has changed */
 	AVPD_MSG_RX,     /* .vectors: the guest is to be interrupted */
 };
@@ -75,6 +75,12 @@ struct avpd_host {
 	uint8_t reserved[3];
 	uint32_t mtu; /* bytes without Ethernet header: the guest's limit; 0 = none but the largest
 		       * packet */
+};
+
+/** A request for a detach or attach. */
+struct avpd_ask {
+	uint32_t timeout_ms; /* for the guest's acknowledge */
+	uint32_t serial;     /* any number: names the request in its answer */
 };
 
 struct avpd_msg {
@@ -93,8 +99,9 @@ struct avpd_msg {
 					     * -EALREADY: under way, or nothing to do;
 					     * -ECANCELED: the other one was asked for */
 			uint32_t migration; /* enum avp_migration reached */
+			uint32_t serial;    /* of the request that has ended */
 		} migrated;
-		uint32_t timeout_ms;
+		struct avpd_ask ask;
 		struct avpd_host host;
 		uint32_t vectors; /* bit n: vector n */
 	};

@@ -147,7 +147,9 @@ avpd_fixture_send(struct avpd_fixture *f, uint32_t type, uint32_t epoch, uint32_
 	memset(&msg, 0, sizeof(msg));
 	msg.type = type;
 	msg.epoch = epoch;
-	msg.timeout_ms = timeout_ms;
+	msg.ask.timeout_ms = timeout_ms;
+	if (type == AVPD_MSG_DETACH || type == AVPD_MSG_ATTACH)
+		msg.ask.serial = ++f->serial;
 	CHECK(send(f->view.chan_fd, &msg, sizeof(msg), MSG_NOSIGNAL) == sizeof(msg), "send: %s",
 			strerror(errno));
 }

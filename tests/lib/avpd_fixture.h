@@ -33,7 +33,8 @@ struct avpd_fixture {
 	struct avpd_view view; /* chan_fd -1 until avpd_fixture_open_view() */
 	char dir[64];
 	char path[96];
-	int fds_before; /* open descriptors at avpd_fixture_init() */
+	uint32_t serial; /* of the last detach or attach sent */
+	int fds_before;  /* open descriptors at avpd_fixture_init() */
 };
 
 /** Fill in @f: 2 queues of 64, VLAN offered, packets of up to 9238 bytes. */

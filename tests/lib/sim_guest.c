@@ -51,6 +51,18 @@ ptr_of_pa(const struct sim_guest *guest, uint64_t pa)
 }
 
 int
+sim_guest_open_ctrl(struct sim_guest *guest)
+{
+	int ret = avp_fifo_end_open(&guest->req, ptr_of_pa(guest, guest->info->req_fifo_pa), true,
+			AVP_FIFO_MAX_LEN);
+
+	return ret < 0 ? ret
+		       : avp_fifo_end_open(&guest->resp,
+					 ptr_of_pa(guest, guest->info->resp_fifo_pa), false,
+					 AVP_FIFO_MAX_LEN);
+}
+
+int
 sim_guest_connect(struct sim_guest *guest, const char *path)
 {
 	static const uint32_t bars[] = {AVP_BAR_MEMORY, AVP_BAR_MEMMAP, AVP_BAR_DEVICE};
@@ -75,11 +87,7 @@ sim_guest_connect(struct sim_guest *guest, const char *path)
 	guest->mem_size = guest->bar_size[AVP_BAR_MEMORY];
 	guest->memmap = guest->bar_map[AVP_BAR_MEMMAP];
 	guest->info = guest->bar_map[AVP_BAR_DEVICE];
-	ret = avp_fifo_end_open(&guest->req, ptr_of_pa(guest, guest->info->req_fifo_pa), true,
-			AVP_FIFO_MAX_LEN);
-	if (ret == 0)
-		ret = avp_fifo_end_open(&guest->resp, ptr_of_pa(guest, guest->info->resp_fifo_pa),
-				false, AVP_FIFO_MAX_LEN);
+	ret = sim_guest_open_ctrl(guest);
 	if (ret < 0)
 		sim_guest_disconnect(guest);
 	return ret;

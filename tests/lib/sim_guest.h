@@ -63,6 +63,9 @@ int sim_guest_connect(struct sim_guest *guest, const char *path);
 /** Go away without a word, as a killed VM does. Safe to call twice. */
 void sim_guest_disconnect(struct sim_guest *guest);
 
+/** Open the ends of the control FIFOs anew, as after an attach. */
+int sim_guest_open_ctrl(struct sim_guest *guest);
+
 /** Have @request carried out. Returns its result, -ETIMEDOUT when there is no answer. */
 int sim_guest_request(struct sim_guest *guest, struct avp_request *request);
 

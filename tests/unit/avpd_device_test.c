@@ -807,17 +807,51 @@ attach_calls_a_detach_off(void **state)
 	avpd_fixture_send(f, AVPD_MSG_ATTACH, 0, AVPD_FIXTURE_WAIT_MS);
 	msg = wait_migrated(f);
 	assert_int_equal(msg.migrated.result, -ECANCELED);
+	assert_int_equal(msg.migrated.serial, f->serial - 1);
 	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
 	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 2);
 	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 2);
 	msg = wait_migrated(f);
 	assert_int_equal(msg.migrated.result, 0);
+	assert_int_equal(msg.migrated.serial, f->serial);
 	assert_int_equal(status(f).guest.running, 1); /* it never had to let go */
 	assert_int_equal(g.info->device_id, id);
 	avpd_fixture_send(f, AVPD_MSG_ATTACH, 0, AVPD_FIXTURE_WAIT_MS);
 	msg = wait_migrated(f);
 	assert_int_equal(msg.migrated.result, -EALREADY);
+	assert_int_equal(msg.migrated.serial, f->serial);
 	fake_guest_disconnect(&g);
+}
+
+static void
+incoming_device_shows_that_it_is_detached(void **state)
+{
+	struct avpd_fixture f;
+	struct fake_guest g;
+	struct avp_request config;
+	struct avpd_msg msg;
+
+	(void)state;
+	avpd_fixture_init(&f);
+	f.conf.incoming = true;
+	avpd_fixture_start(&f);
+	assert_int_equal(status(&f).guest.migration, AVP_MIGRATION_DETACHED);
+	avpd_fixture_open_view(&f);
+	fake_guest_connect(&g, &f);
+	assert_int_equal(vuser_client_reset(g.client), 0);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 1);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_INTR_STATUS), 0);
+	config = fake_guest_configuration(&g, true);
+	assert_int_equal(fake_guest_request(&g, &config), -EBUSY);
+	avpd_fixture_answer_all(&f);
+	avpd_fixture_send(&f, AVPD_MSG_ATTACH, 0, AVPD_FIXTURE_WAIT_MS);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 2);
+	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 2);
+	msg = wait_migrated(&f);
+	assert_int_equal(msg.migrated.result, 0);
+	fake_guest_disconnect(&g);
+	avpd_fixture_stop(&f);
 }
 
 static void
@@ -1140,6 +1174,7 @@ main(void)
 			TEST(driver_that_is_probed_while_detached_is_told_so),
 			TEST(client_that_goes_ends_the_handshake),
 			TEST(attach_calls_a_detach_off),
+			cmocka_unit_test(incoming_device_shows_that_it_is_detached),
 			TEST(masked_interrupt_waits_for_the_mask),
 			TEST(interrupt_waits_for_its_vector),
 			TEST(changes_of_the_hosts_link_and_mtu_interrupt_a_guest_that_wants_them),

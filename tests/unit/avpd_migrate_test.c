@@ -221,6 +221,27 @@ attach_calls_a_detach_off(void **state)
 	assert_false(avpd_migrate_detached(&m));
 }
 
+static void
+incoming_starts_detached(void **state)
+{
+	struct avpd_migrate m;
+	int32_t result = 1;
+
+	(void)state;
+	avpd_migrate_init_detached(&m);
+	assert_true(avpd_migrate_detached(&m));
+	assert_false(avpd_migrate_pending(&m));
+	assert_int_equal(m.status, AVP_MIGRATION_DETACHED);
+	assert_int_equal(avpd_migrate_detach(&m), -EALREADY);
+	/* clients may come and go */
+	assert_false(avpd_migrate_guest_gone(&m, &result));
+	assert_true(avpd_migrate_detached(&m));
+	assert_int_equal(avpd_migrate_attach(&m), 0);
+	assert_false(avpd_migrate_detached(&m));
+	assert_true(avpd_migrate_ack(&m, AVP_MIGRATION_ATTACHED, &result));
+	assert_int_equal(result, 0);
+}
+
 int
 main(void)
 {
@@ -237,6 +258,7 @@ main(void)
 			cmocka_unit_test(twice_the_same_is_already_done),
 			cmocka_unit_test(what_was_not_acknowledged_can_be_asked_again),
 			cmocka_unit_test(attach_calls_a_detach_off),
+			cmocka_unit_test(incoming_starts_detached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,7 @@ defaults_need_no_argument(void **state)
 	assert_true(args.recycle);
 	assert_true(args.link_events);
 	assert_true(args.rx_interrupts);
+	assert_false(args.incoming);
 	assert_int_equal(args.perm.mode, 0600);
 	assert_int_equal(args.perm.owner, (uid_t)-1);
 	assert_int_equal(args.perm.group, (gid_t)-1);
@@ -68,7 +69,7 @@ every_key_is_taken(void **state)
 	(void)state;
 	assert_int_equal(parse("socket=/tmp/s,queues=8,ring=4096,buffers=50000,"
 			       "mac=02:00:00:00:00:07,mru=9238,vlan_offload=1,recycle=0,domain=red,"
-			       "link_events=0,rx_interrupts=0,"
+			       "link_events=0,rx_interrupts=0,incoming=1,"
 			       "domain_size=512,mode=0660,owner=12,group=34"),
 			0);
 	assert_string_equal(args.socket, "/tmp/s");
@@ -82,6 +83,7 @@ every_key_is_taken(void **state)
 	assert_false(args.recycle);
 	assert_false(args.link_events);
 	assert_false(args.rx_interrupts);
+	assert_true(args.incoming);
 	assert_string_equal(args.domain, "red");
 	assert_int_equal(args.domain_size, 512);
 	assert_int_equal(args.perm.mode, 0660);
@@ -138,6 +140,7 @@ errors_name_key_value_and_limit(void **state)
 			{"vlan_offload=2", "p0: vlan_offload=2: at most 1"},
 			{"recycle=2", "p0: recycle=2: at most 1"},
 			{"rx_interrupts=2", "p0: rx_interrupts=2: at most 1"},
+			{"incoming=2", "p0: incoming=2: at most 1"},
 			{"link_events=2", "p0: link_events=2: at most 1"},
 			{"mode=0888", "p0: mode=0888: not a number"},
 			{"mode=1777", "p0: mode=1777: at most 777"},

@@ -94,7 +94,7 @@ rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info)
 }
 
 static int
-migrate(uint16_t port_id, uint32_t msg_type, uint32_t timeout_ms)
+migrate_begin(uint16_t port_id, uint32_t type, uint32_t timeout_ms, uint32_t *serial)
 {
 	struct avph_port *port = avph_port_by_id(port_id);
 
@@ -102,7 +102,36 @@ migrate(uint16_t port_id, uint32_t msg_type, uint32_t timeout_ms)
 		return -ENODEV;
 	if (timeout_ms == 0 || timeout_ms > MAX_MIGRATE_MS)
 		return -EINVAL;
-	return avph_port_migrate(port, msg_type, timeout_ms);
+	return avph_migration_begin(port, type, timeout_ms, serial);
+}
+
+static int
+migrate(uint16_t port_id, uint32_t type, uint32_t timeout_ms)
+{
+	uint32_t serial;
+	int ret = migrate_begin(port_id, type, timeout_ms, &serial);
+
+	return ret < 0 ? ret : avph_migration_wait(&avph_port_by_id(port_id)->migration, serial);
+}
+
+int
+rte_avp_host_detach_begin(uint16_t port_id, uint32_t timeout_ms)
+{
+	return migrate_begin(port_id, AVPD_MSG_DETACH, timeout_ms, NULL);
+}
+
+int
+rte_avp_host_attach_begin(uint16_t port_id, uint32_t timeout_ms)
+{
+	return migrate_begin(port_id, AVPD_MSG_ATTACH, timeout_ms, NULL);
+}
+
+int
+rte_avp_host_migration_result(uint16_t port_id, int *result, uint32_t *took_us)
+{
+	struct avph_port *port = avph_port_by_id(port_id);
+
+	return port == NULL ? -ENODEV : avph_migration_look(&port->migration, result, took_us);
 }
 
 int

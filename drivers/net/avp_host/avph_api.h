@@ -64,12 +64,38 @@ struct rte_avp_host_info {
 int rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
 
 /**
- * Ask the guest to let go of the device (detach), or to take it up again (attach), and wait for its
- * acknowledge. The end of a detach is reached in any case; -ETIMEDOUT says that the guest never
- * acknowledged, -EIO that it acknowledged with an error.
+ * Ask the guest to let go of the device (detach), or to take it up again (attach). These return at
+ * once; rte_avp_host_migration_result() tells the end. Any number of ports may be under way.
  *
- * @timeout_ms  1..60000
- * Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY, -ETIMEDOUT, -EIO. Control context, blocks.
+ * A request replaces one of the other kind that is under way on the port: that way a detach is
+ * called off.
+ *
+ * @timeout_ms  1..60000, for the guest's acknowledge
+ * Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY when the same is under way, -EPIPE when the
+ * port's device is broken, -EAGAIN when too much is under way with it. Control context: takes a
+ * call into the control thread. May be called in a callback of ethdev.
+ */
+int rte_avp_host_detach_begin(uint16_t port_id, uint32_t timeout_ms);
+int rte_avp_host_attach_begin(uint16_t port_id, uint32_t timeout_ms);
+
+/**
+ * How did the last detach or attach end?
+ *
+ * @result   out, unless NULL: 0; -ETIMEDOUT when the guest has not acknowledged in time; -EIO when
+ * it acknowledged with an error; -EALREADY when there was nothing to do; -ENOTCONN when the client
+ * went before it had attached; -EPIPE. Detached or attached it is in any case. Without a client: 0,
+ * at once (rte_avp_host_info.connected tells).
+ * @took_us  out, unless NULL: from begin to end
+ * Returns 0 when both are filled in, -EINPROGRESS, -ENOENT when there was no request yet, -ENODEV.
+ * Any thread that keeps the port from being closed; waits for nothing.
+ */
+int rte_avp_host_migration_result(uint16_t port_id, int *result, uint32_t *took_us);
+
+/**
+ * The same as begin, and wait for the end.
+ *
+ * Returns what begin or migration_result say, or -ECANCELED when the other one has been asked for
+ * meanwhile. Control context, blocks; not in a callback of ethdev.
  */
 int rte_avp_host_detach(uint16_t port_id, uint32_t timeout_ms);
 int rte_avp_host_attach(uint16_t port_id, uint32_t timeout_ms);

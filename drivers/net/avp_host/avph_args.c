@@ -166,6 +166,12 @@ arg_rx_interrupts(const struct arg_ctx *ctx, const char *value)
 }
 
 static int
+arg_incoming(const struct arg_ctx *ctx, const char *value)
+{
+	return arg_bool(ctx, value, &ctx->args->incoming);
+}
+
+static int
 arg_mode(const struct arg_ctx *ctx, const char *value)
 {
 	uint32_t mode = 0;
@@ -231,6 +237,7 @@ static const struct arg {
 		{"compact", arg_compact},
 		{"link_events", arg_link_events},
 		{"rx_interrupts", arg_rx_interrupts},
+		{"incoming", arg_incoming},
 		{"domain", arg_domain},
 		{"domain_size", arg_domain_size},
 		{"mode", arg_mode},

@@ -44,6 +44,7 @@ struct avph_args {
 	bool compact;
 	bool link_events;
 	bool rx_interrupts;
+	bool incoming;       /* begin detached */
 	bool default_socket; /* no socket= was given */
 	struct rte_ether_addr mac;
 	struct avp_sock_perm perm;

@@ -614,7 +614,8 @@ static struct rte_vdev_driver avph_driver = {
 RTE_PMD_REGISTER_VDEV(net_avp_host, avph_driver);
 RTE_PMD_REGISTER_PARAM_STRING(net_avp_host,
 		"socket=<path> queues=<1-8> ring=<64-4096> buffers=<n> mac=<address> mru=<90-9238> "
-		"vlan_offload=<0|1> recycle=<0|1> compact=<0|1> domain=<name> domain_size=<MiB> "
+		"vlan_offload=<0|1> recycle=<0|1> compact=<0|1> incoming=<0|1> domain=<name> "
+		"domain_size=<MiB> "
 		"mode=<octal> "
 		"owner=<user> "
 		"group=<group>");

@@ -13,7 +13,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <ethdev_driver.h>
@@ -29,8 +28,6 @@
 #define PTR_MIN AVPH_BURST
 /* Reap a free FIFO when this many packets may be on it. */
 #define REAP_MAX 64u
-/* How long we wait for the device to tell the end of a migration after its own limit. */
-#define MIGRATE_GRACE_MS 1000u
 
 /*
  * Lanes
@@ -341,11 +338,13 @@ avph_port_link_report(struct avph_port *port, bool event)
  * The device's channel
  */
 
-static int
-chan_send(struct avph_port *port, const struct avpd_msg *msg)
+int
+avph_port_send(struct avph_port *port, const struct avpd_msg *msg)
 {
 	ssize_t sent;
 
+	if (port->chan.fd < 0)
+		return -EPIPE;
 	do
 		sent = send(port->chan.fd, msg, sizeof(*msg), MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
@@ -356,7 +355,7 @@ static void
 chan_send_done(struct avph_port *port, uint32_t epoch)
 {
 	const struct avpd_msg msg = {.type = AVPD_MSG_DONE, .epoch = epoch};
-	int ret = chan_send(port, &msg);
+	int ret = avph_port_send(port, &msg);
 
 	if (ret < 0)
 		AVPH_LOG(ERR, "%s: answer to the device: %s", port->name, strerror(-ret));
@@ -370,7 +369,7 @@ raise_vectors(struct avph_intr *intr, uint32_t vectors)
 	const struct avpd_msg msg = {.type = AVPD_MSG_RX, .vectors = vectors};
 
 	/* when the channel is full: at the next tick */
-	if (port->chan.fd >= 0 && chan_send(port, &msg) == -EAGAIN)
+	if (avph_port_send(port, &msg) == -EAGAIN)
 		atomic_fetch_or(&intr->vectors, vectors);
 }
 
@@ -385,7 +384,7 @@ avph_port_tell_host(struct avph_port *port)
 	msg.host.mtu = port->mtu;
 	if (port->chan.fd < 0 || (msg.host.link_up == was->link_up && msg.host.mtu == was->mtu))
 		return;
-	ret = chan_send(port, &msg);
+	ret = avph_port_send(port, &msg);
 	if (ret == 0)
 		port->host = msg.host;
 	else if (ret != -EAGAIN) /* with the next change */
@@ -439,17 +438,6 @@ chan_handle_guest(struct avph_port *port, const struct avpd_msg *msg)
 }
 
 static void
-migration_end(struct avph_migration *migration, int result)
-{
-	pthread_mutex_lock(&migration->lock);
-	if (migration->waiting) {
-		migration->result = result;
-		pthread_cond_signal(&migration->ended);
-	}
-	pthread_mutex_unlock(&migration->lock);
-}
-
-static void
 chan_handle(struct avph_port *port, const struct avpd_msg *msg)
 {
 	switch (msg->type) {
@@ -457,7 +445,7 @@ chan_handle(struct avph_port *port, const struct avpd_msg *msg)
 		chan_handle_guest(port, msg);
 		break;
 	case AVPD_MSG_MIGRATED:
-		migration_end(&port->migration, msg->migrated.result);
+		avph_migration_ended(&port->migration, msg->migrated.serial, msg->migrated.result);
 		break;
 	default:
 		AVPH_LOG(ERR, "%s: message of type %u from the device: unknown", port->name,
@@ -474,6 +462,7 @@ chan_lost(struct avph_port *port)
 	avp_watch_remove(port->process->loop, &port->chan);
 	avp_sock_close(&port->chan.fd);
 	memset(&port->guest, 0, sizeof(port->guest));
+	avph_migration_lost(&port->migration);
 	avph_port_update(port);
 	avph_port_link_report(port, true);
 }
@@ -496,95 +485,6 @@ chan_ready(struct avp_watch *watch, uint32_t events)
 }
 
 /*
- * Migration
- */
-
-struct migrate_args {
-	struct avph_port *port;
-	struct avpd_msg msg;
-};
-
-static int
-migrate_on_loop(void *arg)
-{
-	struct migrate_args *args = arg;
-
-	return chan_send(args->port, &args->msg);
-}
-
-static struct timespec
-deadline_in_ms(uint64_t ms)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += (time_t)(ms / 1000);
-	ts.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ts.tv_nsec >= 1000000000) {
-		ts.tv_sec++;
-		ts.tv_nsec -= 1000000000;
-	}
-	return ts;
-}
-
-/* Wait until migration_end(), or as long as the device may take. */
-static int
-migration_wait(struct avph_migration *migration, uint32_t timeout_ms)
-{
-	const struct timespec deadline = deadline_in_ms((uint64_t)timeout_ms + MIGRATE_GRACE_MS);
-	int ret = 0;
-
-	while (migration->result == 1 && ret == 0)
-		ret = pthread_cond_timedwait(&migration->ended, &migration->lock, &deadline);
-	return migration->result == 1 ? -ETIMEDOUT : migration->result;
-}
-
-int
-avph_port_migrate(struct avph_port *port, uint32_t msg_type, uint32_t timeout_ms)
-{
-	struct avph_migration *migration = &port->migration;
-	struct migrate_args args = {port, {.type = msg_type, .timeout_ms = timeout_ms}};
-	int ret;
-
-	pthread_mutex_lock(&migration->lock);
-	if (migration->waiting) {
-		ret = -EALREADY;
-		goto out_unlock;
-	}
-	migration->waiting = true;
-	migration->result = 1;
-	/* the control thread may need the lock to get to our call */
-	pthread_mutex_unlock(&migration->lock);
-	ret = avp_loop_call(port->process->loop, migrate_on_loop, &args);
-	pthread_mutex_lock(&migration->lock);
-	if (ret == 0)
-		ret = migration_wait(migration, timeout_ms);
-	migration->waiting = false;
-out_unlock:
-	pthread_mutex_unlock(&migration->lock);
-	return ret;
-}
-
-static void
-migration_init(struct avph_migration *migration)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&migration->ended, &attr);
-	pthread_condattr_destroy(&attr);
-	pthread_mutex_init(&migration->lock, NULL);
-}
-
-static void
-migration_fini(struct avph_migration *migration)
-{
-	pthread_mutex_destroy(&migration->lock);
-	pthread_cond_destroy(&migration->ended);
-}
-
-/*
  * Open and close
  */
 
@@ -598,6 +498,7 @@ port_open_device(struct avph_port *port, struct avp_err *err)
 			.perm = port->args.perm,
 			.features = port->features,
 			.max_rx_size = port->args.mru,
+			.incoming = port->args.incoming,
 			.log = &avph_device_log,
 	};
 	struct avpd_view view;
@@ -659,7 +560,7 @@ avph_port_open(struct avph_port *port, struct avp_err *err)
 		avp_err_set(err, -ret, "%s: eventfd: %s", port->name, strerror(-ret));
 		goto err_pool;
 	}
-	migration_init(&port->migration);
+	avph_migration_init(&port->migration);
 	port_format(port);
 	ret = port_open_device(port, err);
 	if (ret < 0)
@@ -669,7 +570,7 @@ avph_port_open(struct avph_port *port, struct avp_err *err)
 	return 0;
 
 err_intr:
-	migration_fini(&port->migration);
+	avph_migration_fini(&port->migration);
 	avph_intr_fini(&port->intr);
 err_pool:
 	avph_pool_destroy(port->pool);
@@ -693,7 +594,7 @@ avph_port_close(struct avph_port *port)
 	avph_buf_take_back(port->mem, port->layout.slot);
 	port->mem->ports[port->layout.slot] = NULL;
 	port_update_neighbours(port);
-	migration_fini(&port->migration);
+	avph_migration_fini(&port->migration);
 	avph_intr_fini(&port->intr);
 	avph_process_leave_pool(port->process, port->pool);
 }

@@ -19,7 +19,6 @@
 #ifndef AVPH_PORT_H
 #define AVPH_PORT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
 
@@ -38,6 +37,7 @@
 #include "avph_buf.h"
 #include "avph_intr.h"
 #include "avph_mem.h"
+#include "avph_migrate.h"
 #include "avph_process.h"
 #include "avph_stats.h"
 
@@ -127,14 +127,6 @@ struct avph_tx_queue {
 	struct avph_tx_stats stats;
 };
 
-/** Waits for the end of a detach or attach. */
-struct avph_migration {
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	bool waiting; /* under the lock, as the next one */
-	int result;   /* 1 = not yet */
-};
-
 struct avph_port {
 	LIST_ENTRY(avph_port) telemetry_entry;
 	char name[RTE_ETH_NAME_MAX_LEN];
@@ -188,8 +180,9 @@ bool avph_port_link(const struct avph_port *port);
 /** Tell ethdev of the link, and the application if it wants to know and it changed. */
 void avph_port_link_report(struct avph_port *port, bool event);
 
-/** Ask the device for a detach or attach (AVPD_MSG_DETACH, AVPD_MSG_ATTACH). 0 or -errno. */
-int avph_port_migrate(struct avph_port *port, uint32_t msg_type, uint32_t timeout_ms);
+/** Send the device a message. 0, -EAGAIN when the channel is full, -EPIPE when the device is gone.
+ */
+int avph_port_send(struct avph_port *port, const struct avpd_msg *msg);
 
 /** The port with this ethdev number, or NULL. Threads of the application, which know whether they
  * have closed it. */
