@@ -296,14 +296,27 @@ avp_cring_ready(const struct avp_cring_end *end)
 	return avp_cring_at(end, 0, &words);
 }
 
-/** Entries that wait for the consumer of this end, for onlookers: up to @max are looked at. */
+/** Entries that the consumer of this end has taken, as it has told: for onlookers. */
+static inline uint32_t
+avp_cring_taken(const struct avp_cring_end *end)
+{
+	return __atomic_load_n(&end->ring->read, __ATOMIC_RELAXED);
+}
+
+/** Entries that wait for the consumer of this end, for onlookers: up to @max are looked at. What it
+ * has told is in shared memory, and so the number may be any if a peer writes there. */
 static inline uint32_t
 avp_cring_waiting(const struct avp_cring_end *end, uint32_t max)
 {
+	const struct avp_cring_end from = {
+			.ring = end->ring,
+			.len = end->len,
+			.own = avp_cring_taken(end),
+	};
 	struct avp_cring_words words;
 	uint32_t n = 0;
 
-	while (n < max && n < end->len && avp_cring_at(end, n, &words))
+	while (n < max && n < end->len && avp_cring_at(&from, n, &words))
 		n++;
 	return n;
 }
@@ -312,7 +325,7 @@ avp_cring_waiting(const struct avp_cring_end *end, uint32_t max)
 static inline uint32_t
 avp_cring_used(const struct avp_cring_end *end)
 {
-	const uint32_t used = end->own - __atomic_load_n(&end->ring->read, __ATOMIC_RELAXED);
+	const uint32_t used = end->own - avp_cring_taken(end);
 
 	return used <= end->len ? used : end->len;
 }

@@ -113,6 +113,7 @@ answers_without_end_do_not_keep_a_request(void **state)
 	}
 	/* a host that was started again finds a port that is well */
 	assert_int_equal(avpg_fake_restart(f->fake), 0);
+	f->fake->info->device_id++;
 	assert_int_equal(
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
 	fixture_wait_served(f);
@@ -417,23 +418,32 @@ static void
 while_detached_an_application_can_end_and_another_begin(void **state)
 {
 	struct avpg_fixture *f = *state;
+	unsigned int requests;
 
 	fixture_start(f, 1, 1);
 	assert_int_equal(
 			avpg_fake_migrate(f->fake, AVP_MIGRATION_DETACHED), AVP_MIGRATION_DETACHED);
 	fixture_wait_served(f);
-	/* what needs the device is refused, and may be tried again */
+	/* what needs the device waits until it is back */
+	requests = atomic_load(&f->fake->taken);
 	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
-	assert_int_equal(rte_eth_dev_start(f->port_id), -EBUSY);
-	assert_int_equal(rte_eth_dev_configure(f->port_id, 1, 1, &f->conf), -EBUSY);
+	assert_int_equal(rte_eth_dev_start(f->port_id), 0);
+	assert_int_equal(rte_eth_dev_stop(f->port_id), 0);
+	fixture_start(f, 1, 1);
+	assert_false(fixture_link_is_up(f));
 	fixture_close(f);
 	fixture_check_pool(f);
-	/* so is a probe, until the device is back */
-	assert_int_equal(fixture_probe_fails(f->fake), -EBUSY);
-	assert_int_equal(atomic_load(&f->fake->ack), AVP_MIGRATION_DETACHED);
-	atomic_store(&f->fake->migration_status, AVP_MIGRATION_ATTACHED);
+	/* so does one that begins now */
+	atomic_store(&f->fake->ack, 0);
 	fixture_probe(f);
+	assert_int_equal(atomic_load(&f->fake->ack), AVP_MIGRATION_DETACHED);
 	fixture_start(f, 1, 1);
+	assert_false(fixture_link_is_up(f));
+	assert_int_equal(atomic_load(&f->fake->taken), requests);
+	assert_int_equal(
+			avpg_fake_migrate(f->fake, AVP_MIGRATION_ATTACHED), AVP_MIGRATION_ATTACHED);
+	fixture_wait_link(f, true);
+	assert_int_equal(f->fake->config.link_up, 1);
 	fixture_traffic(f, 1000);
 }
 

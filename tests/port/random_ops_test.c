@@ -97,6 +97,13 @@ guest_result(const struct world *w)
 	return w->detached ? -EBUSY : 0;
 }
 
+/* And one that waits for the device where it is detached. */
+static int
+guest_result_detached(const struct world *w)
+{
+	return w->gone ? -EIO : 0;
+}
+
 /* Is it too slow, where it should have worked? Then it is to be done again. */
 static bool
 again(struct world *w, int ret, int want, uint64_t limit)
@@ -113,14 +120,19 @@ again(struct world *w, int ret, int want, uint64_t limit)
 
 /* Call it until it returns what it must, unless it is wrong and not only slow. */
 static int
-guest_call(struct world *w, int (*fn)(uint16_t port_id))
+guest_call_for(struct world *w, int (*fn)(uint16_t port_id), int want)
 {
 	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
-	const int want = guest_result(w);
 
 	while (again(w, fn(w->guest.port_id), want, limit))
 		;
 	return want;
+}
+
+static int
+guest_call(struct world *w, int (*fn)(uint16_t port_id))
+{
+	return guest_call_for(w, fn, guest_result(w));
 }
 
 static void
@@ -162,7 +174,7 @@ guest_stop(struct world *w)
 static void
 guest_start(struct world *w)
 {
-	const int ret = guest_call(w, rte_eth_dev_start);
+	const int ret = guest_call_for(w, rte_eth_dev_start, guest_result_detached(w));
 
 	random_trace("  start: %d", ret);
 	if (ret != 0)
@@ -178,7 +190,7 @@ static void
 guest_configure(struct world *w)
 {
 	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
-	const int want = guest_result(w);
+	const int want = guest_result_detached(w);
 
 	w->guest.interrupts = w->host.interrupts;
 	while (again(w, random_end_configure(&w->guest, &w->rnd), want, limit))
@@ -190,7 +202,7 @@ guest_configure(struct world *w)
 static void
 guest_look(const struct world *w)
 {
-	if (w->guest_configured && !w->gone)
+	if (w->guest_configured && !w->gone && w->host_present)
 		random_end_look(&w->guest);
 }
 
@@ -207,6 +219,9 @@ guest_remove(struct world *w)
 	w->guest_configured = false;
 	w->guest_started = false;
 	w->gone = false;
+	/* nobody waits for that host any more */
+	if (!w->host_present)
+		w->detached = false;
 	loss_end();
 }
 
@@ -219,13 +234,13 @@ guest_add(struct world *w)
 	loss_begin();
 	for (;;) {
 		ret = random_guest_add(&w->guest, &w->rnd, w->socket);
-		if (ret == 0 || w->detached || !w->host_present)
+		if (ret == 0 || !w->host_present)
 			break;
 		again(w, ret, 0, limit);
 	}
 	random_trace("  probe: %d", ret);
-	if (ret == 0 && (w->detached || !w->host_present))
-		random_die("%s: probed, without a device that it may use", w->guest.name);
+	if (ret == 0 && !w->host_present)
+		random_die("%s: probed, without a device", w->guest.name);
 	if (ret == 0) {
 		w->guest_present = true;
 		guest_configure(w);
@@ -459,6 +474,22 @@ host_reconfigure(struct world *w)
 		host_start(w);
 }
 
+/* The guest has waited for a host, and connects to this one by itself, which knows of no detach. */
+static void
+host_wait_guest(struct world *w)
+{
+	const uint64_t limit = test_now_ms() + RANDOM_LIMIT_MS;
+	struct rte_avp_host_info info = {0};
+
+	while (!info.connected || info.configured != w->guest_configured) {
+		if (test_now_ms() > limit)
+			random_die("%s: the guest that was detached does not come", w->host.name);
+		random_nap();
+		rte_avp_host_info_get(w->host.port_id, &info);
+	}
+	w->detached = false;
+}
+
 static void
 host_add(struct world *w)
 {
@@ -469,6 +500,8 @@ host_add(struct world *w)
 	w->host_link = true;
 	host_configure(w);
 	host_start(w);
+	if (w->detached)
+		host_wait_guest(w);
 }
 
 /* Under the guest's feet, if there is one. */
@@ -486,8 +519,10 @@ host_remove(struct world *w)
 	w->host_present = false;
 	w->host_configured = false;
 	w->host_started = false;
-	w->detached = false;
-	if (w->guest_present && !w->gone) {
+	/* a guest that is detached waits for another host */
+	if (!w->guest_present || w->gone)
+		w->detached = false;
+	else if (!w->detached) {
 		while (atomic_load(&nb_removals) == before) {
 			if (test_now_ms() > limit)
 				random_die("%s: has not noticed that the host has gone",

@@ -437,13 +437,15 @@ a_device_that_does_not_answer_is_let_go(void **state)
 }
 
 static void
-a_detached_device_is_acknowledged_and_refused(void **state)
+a_detached_device_is_acknowledged_and_waited_for(void **state)
 {
 	struct pci_fixture *f = *state;
 
 	reg_set(f, AVP_REG_MIGRATION_STATUS, AVP_MIGRATION_DETACHED);
-	refused(f, -EBUSY);
+	probed(f);
 	assert_true(reg_becomes(f, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_DETACHED));
+	migrate(f, AVP_MIGRATION_ATTACHED);
+	removed(f);
 }
 
 static void
@@ -735,7 +737,7 @@ main(void)
 			TEST(a_secondary_process_is_refused),
 			TEST(a_device_that_makes_no_sense_is_let_go),
 			TEST(a_device_that_does_not_answer_is_let_go),
-			TEST(a_detached_device_is_acknowledged_and_refused),
+			TEST(a_detached_device_is_acknowledged_and_waited_for),
 			TEST(queues_can_be_limited),
 			TEST(arguments_that_are_not_known_are_refused),
 			TEST(remove_stops_and_closes_a_running_port),

@@ -14,12 +14,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_ether.h>
 #include <rte_malloc.h>
 
 #include "avpg_port.h"
 #include "avpg_recycle.h"
+
+/* How long an application that starts waits for a detach or attach that is under way: twice what
+ * one takes whose device does not answer. */
+#define MIGRATION_PATIENCE_S 2
 
 int avpg_logtype;
 
@@ -46,26 +51,51 @@ avpg_state_text(enum avpg_state state)
 	return "?";
 }
 
-int
-avpg_ctl_begin(struct avpg_port *port, const char *what)
+static int
+busy(struct avpg_port *port, const char *what)
 {
-	enum avpg_state state;
+	atomic_fetch_add(&port->ops_busy, 1);
+	AVPG_LOG(WARNING, "%s: %s: busy with a detach or attach, try again", port->name, what);
+	return -EBUSY;
+}
 
-	if (atomic_load(&port->migrating)) {
-		atomic_fetch_add(&port->ops_busy, 1);
-		AVPG_LOG(WARNING, "%s: %s: busy with a detach or attach, try again", port->name,
-				what);
-		return -EBUSY;
-	}
-	/* the port's thread may have it for a link event: that is not the application's business */
-	pthread_mutex_lock(&port->ctl_lock);
-	state = avpg_port_state(port);
-	if (state == AVPG_ATTACHED)
+/* ctl_lock is held: keep it if @allowed. */
+static int
+ctl_keep(struct avpg_port *port, const char *what, bool allowed)
+{
+	const enum avpg_state state = avpg_port_state(port);
+
+	if (allowed)
 		return 0;
 	pthread_mutex_unlock(&port->ctl_lock);
 	atomic_fetch_add(&port->ops_no_device, 1);
 	AVPG_LOG(WARNING, "%s: %s: refused: %s", port->name, what, avpg_state_text(state));
 	return state == AVPG_GONE ? -ENODEV : -EBUSY;
+}
+
+int
+avpg_ctl_begin(struct avpg_port *port, const char *what)
+{
+	if (atomic_load(&port->migrating))
+		return busy(port, what);
+	/* the port's thread may have it for a link event: that is not the application's business */
+	pthread_mutex_lock(&port->ctl_lock);
+	return ctl_keep(port, what, avpg_port_state(port) == AVPG_ATTACHED);
+}
+
+int
+avpg_ctl_begin_detached(struct avpg_port *port, const char *what)
+{
+	struct timespec end;
+
+	/* a detach or attach that is under way is waited for, but not for ever */
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += MIGRATION_PATIENCE_S;
+	if (pthread_mutex_clocklock(&port->ctl_lock, CLOCK_MONOTONIC, &end) != 0)
+		return busy(port, what);
+	return ctl_keep(port, what,
+			avpg_port_state(port) == AVPG_ATTACHED ||
+					avpg_port_state(port) == AVPG_DETACHED);
 }
 
 void
@@ -122,6 +152,13 @@ rings_open(struct avpg_port *port)
 	return ret;
 }
 
+static void
+count_fifos(struct avpg_port *port)
+{
+	port->nb_rx_fifos = (uint8_t)RTE_MAX(port->nb_rx_queues, port->info.min_rx_queues);
+	port->nb_tx_fifos = (uint8_t)RTE_MAX(port->nb_tx_queues, port->info.min_tx_queues);
+}
+
 int
 avpg_port_configure(struct avpg_port *port)
 {
@@ -136,8 +173,7 @@ avpg_port_configure(struct avpg_port *port)
 		port->recycle = avpg_recycle_create(port);
 	if (port->recycle == NULL)
 		port->features &= ~AVP_FEATURE_RECYCLE;
-	port->nb_rx_fifos = (uint8_t)RTE_MAX(port->nb_rx_queues, port->info.min_rx_queues);
-	port->nb_tx_fifos = (uint8_t)RTE_MAX(port->nb_tx_queues, port->info.min_tx_queues);
+	count_fifos(port);
 	config = (struct avp_config){
 			.device_id = port->info.device_id,
 			.driver_type = AVP_DRIVER_DPDK,
@@ -169,7 +205,7 @@ static int
 avpg_dev_configure(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = avpg_ctl_begin(port, "configure");
+	int ret = avpg_ctl_begin_detached(port, "configure");
 
 	if (ret != 0)
 		return ret;
@@ -178,8 +214,11 @@ avpg_dev_configure(struct rte_eth_dev *dev)
 	port->nb_tx_queues = (uint8_t)dev->data->nb_tx_queues;
 	port->app_mtu = dev->data->mtu;
 	ret = avpg_intr_check(port, &port->info);
-	if (ret == 0)
+	/* else the device learns of it when it attaches */
+	if (ret == 0 && avpg_port_state(port) == AVPG_ATTACHED)
 		ret = avpg_port_configure(port);
+	else if (ret == 0)
+		count_fifos(port);
 	port->configured = ret == 0;
 	avpg_ctl_end(port);
 	return ret;
@@ -244,7 +283,7 @@ static int
 avpg_dev_start(struct rte_eth_dev *dev)
 {
 	struct avpg_port *port = dev->data->dev_private;
-	int ret = avpg_ctl_begin(port, "start");
+	int ret = avpg_ctl_begin_detached(port, "start");
 
 	if (ret != 0)
 		return ret;
@@ -253,7 +292,8 @@ avpg_dev_start(struct rte_eth_dev *dev)
 		avpg_queues_note_start(port);
 		ret = avpg_intr_start(port);
 	}
-	if (ret == 0) {
+	/* else an attach does it */
+	if (ret == 0 && avpg_port_state(port) == AVPG_ATTACHED) {
 		ret = link_on(port);
 		if (ret != 0)
 			avpg_intr_stop(port);
@@ -458,28 +498,31 @@ avpg_vlan_offload_set(struct rte_eth_dev *dev, int mask)
 	return ret;
 }
 
-/* A device that is being moved is not to be touched; whoever probes it may try again later. */
+/* Is the device being moved? Then it is not to be touched until it attaches. */
 static int
-migration_check(struct avpg_hw *hw, struct avp_err *err)
+migration_check(struct avpg_port *port, struct avp_err *err)
 {
+	struct avpg_hw *hw = port->hw;
 	uint32_t status;
 	int ret = hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status);
 
 	if (ret != 0)
 		return avp_err_set(
 				err, -ret, "migration status: cannot be read: %s", strerror(-ret));
-	if (status != AVP_MIGRATION_DETACHED)
-		return 0;
-	hw->ops->write32(hw, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_DETACHED);
-	return avp_err_set(err, EBUSY, "detached by the host: try again when it is back");
+	avpg_state_set(port, status == AVP_MIGRATION_DETACHED ? AVPG_DETACHED : AVPG_ATTACHED);
+	if (status == AVP_MIGRATION_DETACHED)
+		hw->ops->write32(hw, AVP_REG_MIGRATION_ACK, AVP_MIGRATION_DETACHED);
+	/* nobody has to be told of it */
+	port->told_state = avpg_port_state(port);
+	return 0;
 }
 
-/* What the device says of itself, and its control FIFOs. */
+/* Whether it is detached, what the device says of itself, and its control FIFOs. */
 static int
 port_take_device(struct avpg_port *port, struct avp_err *err)
 {
 	const struct rte_ether_addr *mac = (const struct rte_ether_addr *)port->info.mac;
-	int ret = migration_check(port->hw, err);
+	int ret = migration_check(port, err);
 
 	if (ret != 0)
 		return ret;
@@ -516,7 +559,8 @@ reset(struct avpg_port *port)
 	port->configured = false;
 	port->told_mtu = 0;
 	ret = port_take_device(port, &err);
-	avpg_state_set(port, ret == 0 ? AVPG_ATTACHED : AVPG_FAILED);
+	if (ret != 0)
+		avpg_state_set(port, AVPG_FAILED);
 	/* who asked for it needs no event */
 	port->told_state = avpg_port_state(port);
 	if (ret != 0)
@@ -649,6 +693,9 @@ avpg_ethdev_init(struct rte_eth_dev *dev, struct avpg_hw *hw, struct avp_err *er
 			port->name, port->info.name, port->info.version >> 16,
 			port->info.version >> 8 & 0xff, port->info.version & 0xff,
 			port->info.max_rx_queues, port->info.max_tx_queues, port->info.max_rx_size);
+	if (avpg_port_state(port) == AVPG_DETACHED)
+		AVPG_LOG(NOTICE, "%s: detached by the host: link down until it attaches",
+				port->name);
 	return 0;
 
 err_fini:

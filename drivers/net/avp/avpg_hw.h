@@ -18,6 +18,13 @@
 struct avpg_hw;
 struct avpg_map;
 
+/** What restore() has found, if no error. */
+enum avpg_restored {
+	AVPG_RESTORED_NOTHING, /* all is as it was */
+	AVPG_RESTORED,         /* configuration put back: the device asks for the attach itself */
+	AVPG_RESTORED_NEW,     /* another device: it may be in use at once, unless it is detached */
+};
+
 struct avpg_hw_ops {
 	/** Read or write a register of BAR 0. 0 or -errno (the device is gone). Any thread. */
 	int (*read32)(struct avpg_hw *hw, uint32_t reg, uint32_t *value);
@@ -33,9 +40,10 @@ struct avpg_hw_ops {
 	 * possible. */
 	int (*rx_intr_on)(struct avpg_hw *hw, uint32_t nb);
 	void (*rx_intr_off)(struct avpg_hw *hw);
-	/** While detached, again and again: if the device was exchanged under us and has lost its
-	 * configuration, put that back. 1: done; 0: nothing was lost; or -errno. NULL where that
-	 * cannot happen. */
+	/** While detached, again and again, so it must be cheap: if the device was exchanged under
+	 * us, put its configuration back, or connect to the one that is there now. -errno: not yet,
+	 * there is nothing to talk to. NULL where that cannot happen. Context: the port's thread,
+	 * without ctl_lock. */
 	int (*restore)(struct avpg_hw *hw);
 	/** While a control request waits, now and then: is the device still there? If not, the glue
 	 * calls avpg_port_gone(). NULL where the bus tells by itself. */

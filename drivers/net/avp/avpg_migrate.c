@@ -6,12 +6,15 @@
  *
  * How it works
  * The interrupt handler only wakes the thread. That reads what there is: detach or attach, or news
- * of the host's link (avpg_link.c). Detach closes the gates, so that no lcore touches the FIFOs any
- * more, tells the device, and acknowledges. Attach reads everything that the device says of itself
- * anew, since it may be another one, gives it the application's configuration, and opens the gates.
+ * of the host's link (avpg_link.c). Detach lets packets pass that are on their way, closes the
+ * gates, so that no lcore touches the FIFOs any more, tells the device, and acknowledges. Attach
+ * reads everything that the device says of itself anew, since it may be another one, gives it the
+ * application's configuration, and opens the gates. An attach of the device that was never let go
+ * calls a detach off, and changes nothing.
  *
- * After a live migration the interrupt may have to be restored first: while detached, the thread
- * looks by itself. Where there is no interrupt it always does.
+ * After a live migration the interrupt may have to be restored first, or another socket connected
+ * to: while detached, the thread looks by itself, often at first, since packets wait for it. Where
+ * there is no interrupt it always does.
  */
 
 #include <errno.h>
@@ -22,8 +25,21 @@
 #include "avp_compat.h"
 #include "avpg_port.h"
 
-/** Between two looks of the thread, when it has to look by itself. */
+/* Between two looks of the thread, when it has to look by itself, */
 #define LOOK_MS 50u
+/* ... and for the first time after a detach, when it is only to see whether the device is another
+ * now. */
+#define LOOK_FAST_MS 1u
+#define LOOK_FAST_FOR_MS 60000u
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
 
 static void
 on_interrupt(void *arg)
@@ -55,16 +71,21 @@ avpg_state_set(struct avpg_port *port, enum avpg_state state)
 static void
 detach(struct avpg_port *port)
 {
-	int ret = 0;
+	int ret;
 
-	atomic_store(&port->migrating, true);
-	if (avpg_port_state(port) == AVPG_ATTACHED) {
-		ret = avpg_queues_close(port);
-		avpg_state_set(port, AVPG_DETACHED);
-		if (ret == 0)
-			ret = avpg_ctrl_shutdown(&port->ctrl);
-		atomic_fetch_add(&port->detaches, 1);
+	/* nothing to let go of: a port that has been moved, or begins so */
+	if (avpg_port_state(port) != AVPG_ATTACHED) {
+		acknowledge(port, AVP_MIGRATION_DETACHED);
+		return;
 	}
+	atomic_store(&port->migrating, true);
+	avpg_queues_drain(port);
+	ret = avpg_queues_close(port);
+	port->detached_ms = now_ms();
+	avpg_state_set(port, AVPG_DETACHED);
+	if (ret == 0)
+		ret = avpg_ctrl_shutdown(&port->ctrl);
+	atomic_fetch_add(&port->detaches, 1);
 	if (ret != 0)
 		AVPG_LOG(ERR, "%s: detach: %s", port->name, strerror(-ret));
 	else
@@ -117,11 +138,28 @@ take_device(struct avpg_port *port)
 	return ret != 0 ? ret : avpg_queues_reload(port);
 }
 
+/* Is it the device that we have not let go of? */
+static bool
+never_left(const struct avpg_port *port)
+{
+	struct avp_err err = {0};
+	struct avpg_info info;
+
+	return avpg_port_state(port) == AVPG_ATTACHED &&
+			avpg_info_load(&info, port->hw, &err) == 0 &&
+			info.device_id == port->info.device_id;
+}
+
 static void
 attach(struct avpg_port *port)
 {
 	int ret;
 
+	if (never_left(port)) {
+		AVPG_LOG(NOTICE, "%s: the host has called a detach off", port->name);
+		acknowledge(port, AVP_MIGRATION_ATTACHED);
+		return;
+	}
 	atomic_store(&port->migrating, true);
 	ret = avpg_queues_close(port);
 	if (ret == 0)
@@ -153,24 +191,55 @@ struct news {
 	bool gone;                    /* nothing any more */
 };
 
-/* A device that is not there reads as all ones, which is none of the states of migration. */
+/* Is it time to read the registers? @woken: by the device, or by somebody who knows. */
+static bool
+time_to_look(struct avpg_port *port, bool woken, int restored)
+{
+	const uint64_t now = now_ms();
+
+	if (avpg_port_state(port) == AVPG_GONE || restored < 0)
+		return false;
+	if (!woken && restored == AVPG_RESTORED_NOTHING && now - port->looked_ms < LOOK_MS)
+		return false;
+	port->looked_ms = now;
+	return true;
+}
+
+/* What does the device want of us? One that is another now may have been here before us, and asks
+ * for nothing. A device that is not there reads as all ones, which is none of the states. */
+static enum avp_migration
+migration_read(struct avpg_port *port, uint32_t pending, int restored)
+{
+	struct avpg_hw *hw = port->hw;
+	uint32_t status;
+
+	if ((pending & AVP_INTR_MIGRATION) == 0 && restored != AVPG_RESTORED_NEW)
+		return AVP_MIGRATION_NONE;
+	if (hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) != 0)
+		return AVP_MIGRATION_NONE;
+	if (restored == AVPG_RESTORED_NEW && status == AVP_MIGRATION_NONE)
+		return AVP_MIGRATION_ATTACHED;
+	if (status != AVP_MIGRATION_DETACHED && status != AVP_MIGRATION_ATTACHED)
+		return AVP_MIGRATION_NONE;
+	return (enum avp_migration)status;
+}
+
 static struct news
-news_read(struct avpg_port *port)
+news_read(struct avpg_port *port, bool woken)
 {
 	struct avpg_hw *hw = port->hw;
 	struct news news = {.migration = AVP_MIGRATION_NONE};
+	int restored = AVPG_RESTORED_NOTHING;
 	uint32_t pending = 0;
-	uint32_t status;
 
+	if (may_need_restore(port))
+		restored = hw->ops->restore(hw);
 	/* the mask was the other device's */
-	if (may_need_restore(port) && hw->ops->restore(hw) > 0)
+	if (restored > 0)
 		hw->ops->write32(hw, AVP_REG_INTR_MASK, AVP_INTR_MASK_ALL);
-	if (avpg_port_state(port) != AVPG_GONE &&
-			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) == 0 &&
-			(pending & AVP_INTR_MIGRATION) != 0 &&
-			hw->ops->read32(hw, AVP_REG_MIGRATION_STATUS, &status) == 0 &&
-			(status == AVP_MIGRATION_DETACHED || status == AVP_MIGRATION_ATTACHED))
-		news.migration = (enum avp_migration)status;
+	if (time_to_look(port, woken, restored) &&
+			hw->ops->read32(hw, AVP_REG_INTR_STATUS, &pending) == 0)
+		news.migration = migration_read(port, pending, restored);
 	news.link = (pending & AVP_INTR_LINK) != 0;
 	news.gone = avpg_port_state(port) == AVPG_GONE;
 	return news;
@@ -207,9 +276,9 @@ tell_state(struct avpg_port *port, enum avpg_state was, enum avpg_state is)
 
 /* Something has happened. The application is told last, with no lock held. */
 static void
-serve(struct avpg_port *port)
+serve(struct avpg_port *port, bool woken)
 {
-	struct news news = news_read(port);
+	struct news news = news_read(port, woken);
 	enum avpg_state was, is;
 	bool link_changed;
 
@@ -236,23 +305,38 @@ serve(struct avpg_port *port)
 	tell_state(port, was, is);
 }
 
-/* Wait for an interrupt, or for the time to look without one. */
-static void
+/* Until the thread looks by itself; 0: it does not. */
+static uint32_t
+look_after_ms(const struct avpg_port *port)
+{
+	if (avpg_port_state(port) == AVPG_GONE)
+		return 0;
+	if (!may_need_restore(port))
+		return port->polled ? LOOK_MS : 0;
+	return now_ms() - port->detached_ms < LOOK_FAST_FOR_MS ? LOOK_FAST_MS : LOOK_MS;
+}
+
+/* Wait for an interrupt, or for the time to look without one. True: there was one. */
+static bool
 wait_for_wake(struct avpg_port *port)
 {
+	const uint32_t after_ms = look_after_ms(port);
 	struct timespec end;
+	int ret;
 
-	if (avpg_port_state(port) == AVPG_GONE || (!port->polled && !may_need_restore(port))) {
+	if (after_ms == 0) {
 		while (sem_wait(&port->wake) != 0)
 			;
-		return;
+		return true;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += LOOK_MS * 1000000L;
+	end.tv_nsec += after_ms * 1000000L;
 	end.tv_sec += end.tv_nsec / 1000000000;
 	end.tv_nsec %= 1000000000;
-	while (sem_clockwait(&port->wake, CLOCK_MONOTONIC, &end) != 0 && errno == EINTR)
-		;
+	do
+		ret = sem_clockwait(&port->wake, CLOCK_MONOTONIC, &end);
+	while (ret != 0 && errno == EINTR);
+	return ret == 0;
 }
 
 static AVP_THREAD_RET
@@ -261,10 +345,11 @@ thread_main(void *arg)
 	struct avpg_port *port = arg;
 
 	for (;;) {
-		wait_for_wake(port);
+		const bool woken = wait_for_wake(port);
+
 		if (atomic_load(&port->thread_quit))
 			return AVP_THREAD_DONE;
-		serve(port);
+		serve(port, woken);
 	}
 }
 
@@ -276,6 +361,8 @@ avpg_migrate_start(struct avpg_port *port, struct avp_err *err)
 	int ret;
 
 	atomic_store(&port->thread_quit, false);
+	/* a device that is detached already */
+	port->detached_ms = now_ms();
 	snprintf(name, sizeof(name), "avpg-%u", port->dev->data->port_id);
 	ret = hw->ops->intr_enable(hw, on_interrupt, port);
 	port->polled = ret == -ENOTSUP;

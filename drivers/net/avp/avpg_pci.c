@@ -268,7 +268,7 @@ pci_restore(struct avpg_hw *hw)
 	int ret = 0;
 
 	if (memory_state(pci) != MEMORY_OFF)
-		return 0;
+		return AVPG_RESTORED_NOTHING;
 	if (!config_write(pci))
 		return -EIO;
 	pthread_mutex_lock(&pci->intr_lock);
@@ -281,7 +281,7 @@ pci_restore(struct avpg_hw *hw)
 	if (ret != 0)
 		PCI_LOG(ERR, "%s: interrupt: cannot be enabled again", pci->dev->device.name);
 	PCI_LOG(NOTICE, "%s: PCI configuration put back", pci->dev->device.name);
-	return 1;
+	return AVPG_RESTORED;
 }
 
 /* DPDK's mappings of the BARs stay until the device is removed, ours as long as mbufs need it. */

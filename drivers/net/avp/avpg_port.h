@@ -48,6 +48,8 @@
 #define AVPG_MIN_MBUF_ROOM 64u
 _Static_assert(AVP_MAX_PKT_SIZE <= AVPG_BURST_MBUFS * AVPG_MIN_MBUF_ROOM,
 		"a packet must fit the mbufs of one burst");
+/** How long a detach waits for packets that are on their way. */
+#define AVPG_DRAIN_LIMIT_US 20000u
 /** Counters of a port, those of queues apart. */
 #define AVPG_MAX_PORT_COUNTERS 24u
 /** Groups that an application can have listed. */
@@ -170,7 +172,7 @@ struct avpg_txq {
 
 enum avpg_state {
 	AVPG_ATTACHED, /* the device is ours */
-	AVPG_DETACHED, /* it has asked us to let go; configure and start are refused */
+	AVPG_DETACHED, /* it has asked us to let go: what is configured and started waits */
 	AVPG_FAILED,   /* it came back as one that we cannot use */
 	AVPG_GONE,     /* unplugged, or its server has died; final */
 };
@@ -214,6 +216,8 @@ struct avpg_port {
 	pthread_t thread;
 	bool thread_running;
 	enum avpg_state told_state; /* that the application knows of, by events */
+	uint64_t detached_ms;       /* since when; CLOCK_MONOTONIC, as the next one */
+	uint64_t looked_ms;         /* when the thread read the registers last */
 	bool rx_intr; /* rx queues have eventfds: between start and stop, if asked for */
 	bool polled;  /* the device cannot interrupt */
 	atomic_bool thread_quit;
@@ -300,6 +304,8 @@ avpg_port_wants_link(const struct avpg_port *port)
 /** Begin an operation that talks to the device, or changes what bursts use: take ctl_lock. 0, or
  * -errno, logged and counted, and nothing to undo. @what: names the operation. */
 int avpg_ctl_begin(struct avpg_port *port, const char *what);
+/** The same for one that can be carried out without the device, and waits for the attach then. */
+int avpg_ctl_begin_detached(struct avpg_port *port, const char *what);
 void avpg_ctl_end(struct avpg_port *port);
 
 /** Words for people. */
@@ -381,6 +387,12 @@ void avpg_queues_open(struct avpg_port *port);
 
 /** Open the gates that avpg_queues_close() has closed, if the port is in use. */
 void avpg_queues_reopen(struct avpg_port *port);
+
+/**
+ * Before bursts are kept out: send no more, and give the host time to take what was sent, and the
+ * application to receive what is there. No longer than they need, and AVPG_DRAIN_LIMIT_US at most.
+ */
+void avpg_queues_drain(struct avpg_port *port);
 
 /** Keep bursts out, and wait until none is under way. -ETIMEDOUT when an lcore stays inside one:
  * gates are closed all the same. */

@@ -8,7 +8,9 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
@@ -19,6 +21,11 @@
 
 /* The longest that bursts may stay inside when their gates are shut. */
 #define CLOSE_LIMIT_MS 500
+/* A host that goes on sending is not waited for longer than this, once what there was is received.
+ */
+#define DRAIN_NEW_US 1000u
+#define DRAIN_YIELD_US 100u /* look again when others have run, for so long; then sleep between */
+#define DRAIN_SLEEP_NS 20000
 
 int
 avpg_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
@@ -294,6 +301,109 @@ avpg_queues_close(struct avpg_port *port)
 		AVPG_LOG(WARNING, "%s: a burst is still under way after %u ms", port->name,
 				CLOSE_LIMIT_MS);
 	return ret;
+}
+
+/*
+ * Packets on their way
+ */
+
+/* An rx FIFO, as it was when draining began. */
+struct drain_mark {
+	uint32_t write;
+	uint32_t used;
+	bool passed; /* all of that has been received */
+};
+
+static uint64_t
+now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static bool
+tx_is_drained(const struct avpg_port *port)
+{
+	for (uint32_t i = 0; i < port->nb_tx_queues; i++)
+		if (port->txqs[i] != NULL && avpg_tx_fifo_used(port->txqs[i]) > 0)
+			return false;
+	return true;
+}
+
+static bool
+fifo_is_drained(const struct avpg_rx_fifo *fifo, struct drain_mark *mark, bool settle)
+{
+	const uint32_t used = avpg_rx_fifo_used(fifo);
+	/* what of the mark is left; once the reader is past it this is more than there ever was */
+	const uint32_t left = fifo->crx != NULL
+			? mark->write - avp_cring_taken(fifo->crx)
+			: (mark->write - AVPG_FETCH(&fifo->rx.fifo->read)) & (fifo->rx.len - 1);
+
+	mark->passed |= left == 0 || left > mark->used;
+	return used == 0 || (settle && mark->passed);
+}
+
+/* @settle: what has come since then does not count. Queues that are stopped by themselves receive
+ * nothing. */
+static bool
+rx_is_drained(const struct avpg_port *port, struct drain_mark *marks, bool settle)
+{
+	bool drained = true;
+
+	for (uint32_t i = 0; i < port->nb_rx_queues; i++) {
+		const struct avpg_rxq *q = port->rxqs[i];
+
+		for (uint32_t k = 0; q != NULL && !q->stopped && k < q->nb_fifos; k++)
+			drained &= fifo_is_drained(&q->fifos[k], &marks[q->first_fifo + k], settle);
+	}
+	return drained;
+}
+
+static void
+rx_mark(const struct avpg_port *port, struct drain_mark *marks)
+{
+	for (uint32_t i = 0; i < port->nb_rx_queues; i++) {
+		const struct avpg_rxq *q = port->rxqs[i];
+
+		for (uint32_t k = 0; q != NULL && k < q->nb_fifos; k++) {
+			const struct avpg_rx_fifo *fifo = &q->fifos[k];
+			struct drain_mark *mark = &marks[q->first_fifo + k];
+
+			mark->used = avpg_rx_fifo_used(fifo);
+			mark->write = fifo->crx != NULL ? avp_cring_taken(fifo->crx) + mark->used
+							: AVPG_FETCH(&fifo->rx.fifo->write);
+		}
+	}
+}
+
+void
+avpg_queues_drain(struct avpg_port *port)
+{
+	struct drain_mark marks[AVP_MAX_QUEUES] = {0};
+	struct avp_gate *gates[AVP_MAX_QUEUES];
+	const uint64_t start_us = now_us();
+	uint64_t waited_us = 0;
+
+	if (!avpg_port_wants_link(port))
+		return;
+	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++)
+		gates[i] = port->txqs[i] == NULL ? NULL : &port->txqs[i]->gate;
+	if (avp_gate_shut(gates, AVP_MAX_QUEUES, CLOSE_LIMIT_MS) != 0)
+		return;
+	rx_mark(port, marks);
+	while (waited_us < AVPG_DRAIN_LIMIT_US && !atomic_load(&port->ctrl.cancelled)) {
+		if (tx_is_drained(port) && rx_is_drained(port, marks, waited_us > DRAIN_NEW_US))
+			return;
+		if (waited_us < DRAIN_YIELD_US)
+			sched_yield();
+		else
+			nanosleep(&(struct timespec){.tv_nsec = DRAIN_SLEEP_NS}, NULL);
+		waited_us = now_us() - start_us;
+	}
+	AVPG_LOG(NOTICE, "%s: packets that nobody has taken in %u us are left behind", port->name,
+			AVPG_DRAIN_LIMIT_US);
 }
 
 /*

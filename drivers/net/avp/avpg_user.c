@@ -9,19 +9,22 @@
  * and DPDK's interrupt thread watches it and the socket. When the server has closed the socket, or
  * sends what nobody has asked for, the device is gone for good: the BARs stay mapped until the port
  * is closed, since bursts may be under way.
+ *
+ * Not so while the port is detached, when no burst is under way: the server may be started again,
+ * or the port be moved to another one (avpg_api.h). Then the port's thread connects anew, to the
+ * same path, until somebody is there; a move connects first, and then lets go of the old
+ * connection. What a connection has brought, BARs above all, is a struct avpg_place. The last one's
+ * is kept until the next, for those who look at FIFOs without being in a gate.
  */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,15 +34,12 @@
 #include <rte_kvargs.h>
 
 #include "avp_sock.h"
-#include "avpg_map.h"
+#include "avpg_place.h"
 #include "avpg_port.h"
+#include "avpg_user.h"
 #include "vuser_client.h"
 
-/* For the server to answer a message: one that does not is taken for gone, for good, so a busy
- * machine must be given time. */
-#define CLIENT_TIMEOUT_MS 5000
-#define REGION_CONFIG 7 /* vfio-user's number for PCI config space; BARs have their own */
-#define IRQ_MSIX 2      /* vfio-user's index */
+#define IRQ_MSIX 2 /* vfio-user's index */
 #define UNREGISTER_PAUSE_NS 100000
 
 #define ARG_SOCKET "socket"
@@ -48,8 +48,7 @@
 #define ARG_RECYCLE_HOLD "recycle_hold"
 #define ARG_COMPACT "compact"
 
-static int avpg_user_logtype;
-#define USER_LOG(level, fmt, ...) rte_log(RTE_LOG_##level, avpg_user_logtype, fmt "\n", __VA_ARGS__)
+int avpg_user_logtype;
 
 RTE_INIT(avpg_user_log_init)
 {
@@ -66,11 +65,18 @@ struct user_watch {
 	bool registered;
 };
 
+#define SOCKET_SIZE sizeof(((struct sockaddr_un *)0)->sun_path)
+
 struct avpg_user {
-	struct avpg_hw hw;
+	struct avpg_hw hw;     /* with the BARs of the last connection */
+	struct avpg_place old; /* the BARs of the one before it */
 	struct vuser_client *client;
 	pthread_mutex_t client_lock;      /* client: one call at a time */
+	pthread_mutex_t connect_lock;     /* one connects at a time; for socket, too */
 	_Atomic(struct avpg_port *) port; /* NULL until there is one, and when it closes */
+	char socket[SOCKET_SIZE];         /* to connect to */
+	atomic_bool lost;                 /* the connection, while the port is detached */
+	atomic_bool moved; /* the port's thread has not seen the new connection yet */
 	int irq_fd;
 	struct rte_intr_handle *rx_handle; /* eventfds of the rx queues */
 	struct user_watch irq_watch;
@@ -82,7 +88,7 @@ struct avpg_user {
 /* What the user wrote. */
 struct user_args {
 	const char *name; /* of the device */
-	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char socket[SOCKET_SIZE];
 	uint32_t queues; /* 0 = not given */
 	uint32_t recycle;
 	uint32_t compact;
@@ -93,6 +99,36 @@ static struct avpg_user *
 user_of(struct avpg_hw *hw)
 {
 	return container_of(hw, struct avpg_user, hw);
+}
+
+/* Where it is now. */
+static struct avpg_place
+place_now(const struct avpg_user *user)
+{
+	return (struct avpg_place){
+			.client = user->client,
+			.map = user->hw.map,
+			.mem = user->hw.mem,
+			.mem_size = user->hw.mem_size,
+			.memmap = (void *)(uintptr_t)user->hw.memmap,
+			.memmap_size = user->hw.memmap_size,
+			.device = (void *)(uintptr_t)user->hw.device,
+			.device_size = user->hw.device_size,
+	};
+}
+
+/* Be where @place is. */
+static void
+place_set(struct avpg_user *user, const struct avpg_place *place)
+{
+	user->client = place->client;
+	user->hw.map = place->map;
+	user->hw.mem = place->mem;
+	user->hw.mem_size = place->mem_size;
+	user->hw.memmap = place->memmap;
+	user->hw.memmap_size = place->memmap_size;
+	user->hw.device = place->device;
+	user->hw.device_size = place->device_size;
 }
 
 /*
@@ -138,13 +174,27 @@ watch_stop(struct user_watch *watch, void *arg)
 	watch->registered = false;
 }
 
+/* Is nobody using the BARs, so that others may take their place? */
+static bool
+is_detached(const struct avpg_port *port)
+{
+	const enum avpg_state state = avpg_port_state(port);
+
+	return state == AVPG_DETACHED || state == AVPG_FAILED;
+}
+
+/* The connection is lost. A port that is detached connects anew. */
 static void
 user_gone(struct avpg_user *user)
 {
 	struct avpg_port *port = atomic_load(&user->port);
 
-	if (port != NULL)
+	if (port == NULL)
+		return;
+	if (!is_detached(port))
 		avpg_port_gone(port);
+	else if (!atomic_exchange(&user->lost, true))
+		sem_post(&port->wake);
 }
 
 /* Readable: the answer to a call that is under way, or the end. */
@@ -326,29 +376,158 @@ err_off:
 	return ret;
 }
 
+/*
+ * Going to another place
+ */
+
 static void
-unmap(const void *mem, size_t size)
+watch_socket(struct avpg_user *user, const char *name)
 {
-	if (mem != NULL)
-		munmap((void *)(uintptr_t)mem, size);
+	int ret = watch_start(&user->sock_watch, vuser_client_fd(user->client), on_socket, user);
+
+	if (ret != 0)
+		USER_LOG(WARNING,
+				"%s: the socket is not watched: %s: that the host has gone will "
+				"not be noticed",
+				name, strerror(-ret));
+}
+
+/* Have the new device signal the eventfds that there are. */
+static int
+vectors_set(struct avpg_user *user)
+{
+	const int nb = rte_intr_nb_efd_get(user->rx_handle);
+	int fds[AVP_MAX_QUEUES];
+	int ret = user->irq_fd >= 0 ? user_set_vector(user, 1) : 0;
+
+	for (int i = 0; i < nb; i++)
+		fds[i] = rte_intr_efds_index_get(user->rx_handle, i);
+	return ret == 0 && nb > 0 ? user_set_rx_vectors(user, (uint32_t)nb, fds) : ret;
+}
+
+/* Go to @place, which is the port's from now on. ctl_lock held; the port is detached. */
+static void
+user_go(struct avpg_user *user, const struct avpg_port *port, const struct avpg_place *place)
+{
+	struct vuser_client *client;
+	int ret;
+
+	watch_stop(&user->sock_watch, user);
+	avpg_place_release(&user->old, false);
+	pthread_mutex_lock(&user->client_lock);
+	client = user->client;
+	user->old = place_now(user);
+	user->old.client = NULL;
+	place_set(user, place);
+	pthread_mutex_unlock(&user->client_lock);
+	vuser_client_destroy(client);
+	atomic_store(&user->lost, false);
+	ret = vectors_set(user);
+	if (ret != 0)
+		USER_LOG(ERR, "%s: interrupts: cannot be enabled again: %s", port->name,
+				strerror(-ret));
+	watch_socket(user, port->name);
+}
+
+/* Connect to @socket and go there, if the port is detached then. connect_lock held. */
+static int
+user_connect(struct avpg_user *user, const char *socket, struct avp_err *err)
+{
+	struct avpg_port *port = atomic_load(&user->port);
+	struct avpg_place place;
+	int ret = avpg_place_connect(&place, socket, err);
+
+	if (ret != 0)
+		return ret;
+	pthread_mutex_lock(&port->ctl_lock);
+	if (is_detached(port)) {
+		user_go(user, port, &place);
+	} else {
+		ret = avp_err_set(err, EBUSY, "%s: has been attached meanwhile", port->name);
+		avpg_place_release(&place, false);
+	}
+	pthread_mutex_unlock(&port->ctl_lock);
+	return ret;
+}
+
+int
+avpg_user_move(struct avpg_user *user, const char *socket, struct avp_err *err)
+{
+	struct avpg_port *port = atomic_load(&user->port);
+	int ret;
+
+	pthread_mutex_lock(&user->connect_lock);
+	if (!is_detached(port)) {
+		ret = avp_err_set(err, EBUSY, "%s: %s: have its host detach it first", port->name,
+				avpg_state_text(avpg_port_state(port)));
+		goto out_unlock;
+	}
+	if (strcmp(socket, user->socket) == 0 && !atomic_load(&user->lost)) {
+		ret = avp_err_set(err, EALREADY, "%s: is connected to %s", port->name, socket);
+		goto out_unlock;
+	}
+	ret = user_connect(user, socket, err);
+	if (ret != 0)
+		goto out_unlock;
+	USER_LOG(NOTICE, "%s: moved from %s to %s", port->name, user->socket, socket);
+	snprintf(user->socket, sizeof(user->socket), "%s", socket);
+	atomic_store(&user->moved, true);
+	sem_post(&port->wake);
+
+out_unlock:
+	pthread_mutex_unlock(&user->connect_lock);
+	return ret;
+}
+
+void
+avpg_user_describe(struct avpg_user *user, char *socket, size_t size, const char **state)
+{
+	const struct avpg_port *port = atomic_load(&user->port);
+
+	pthread_mutex_lock(&user->connect_lock);
+	snprintf(socket, size, "%s", user->socket);
+	*state = atomic_load(&user->lost) ? "waits for the socket"
+					  : avpg_state_text(avpg_port_state(port));
+	pthread_mutex_unlock(&user->connect_lock);
+}
+
+/* Connect again when the connection is lost. */
+static int
+user_restore(struct avpg_hw *hw)
+{
+	struct avpg_user *user = user_of(hw);
+	struct avp_err err = {0};
+	int ret;
+
+	if (atomic_exchange(&user->moved, false))
+		return AVPG_RESTORED_NEW;
+	if (!atomic_load(&user->lost))
+		return AVPG_RESTORED_NOTHING;
+	/* a move is under way: it knows better where to */
+	if (pthread_mutex_trylock(&user->connect_lock) != 0)
+		return -EAGAIN;
+	ret = user_connect(user, user->socket, &err);
+	if (ret == 0)
+		USER_LOG(NOTICE, "%s: connected again", user->socket);
+	pthread_mutex_unlock(&user->connect_lock);
+	return ret == 0 ? AVPG_RESTORED_NEW : ret;
 }
 
 static void
 user_destroy(struct avpg_hw *hw)
 {
 	struct avpg_user *user = user_of(hw);
+	struct avpg_place place;
 
+	avpg_api_remove(user);
 	atomic_store(&user->port, NULL);
 	watch_stop(&user->sock_watch, user);
 	rte_intr_instance_free(user->rx_handle);
-	vuser_client_destroy(user->client);
-	if (hw->map == NULL)
-		unmap(hw->mem, hw->mem_size);
-	else if (!hw->keep_mem)
-		avpg_map_put(hw->map);
-	unmap(hw->memmap, hw->memmap_size);
-	unmap(hw->device, hw->device_size);
+	place = place_now(user);
+	avpg_place_release(&place, hw->keep_mem);
+	avpg_place_release(&user->old, false);
 	pthread_mutex_destroy(&user->client_lock);
+	pthread_mutex_destroy(&user->connect_lock);
 	free(user);
 }
 
@@ -359,122 +538,15 @@ static const struct avpg_hw_ops user_ops = {
 		.intr_disable = user_intr_disable,
 		.rx_intr_on = user_rx_intr_on,
 		.rx_intr_off = user_rx_intr_off,
+		.restore = user_restore,
 		.destroy = user_destroy,
 };
-
-/*
- * Connecting
- */
-
-/* Is there memory behind all of the region, and will it stay? A host that cuts it off kills us. */
-static int
-region_check(const char *socket, uint32_t index, const struct vuser_client_region *region,
-		struct avp_err *err)
-{
-	struct stat st;
-	int seals;
-
-	if (region->fd < 0 || region->size == 0)
-		return avp_err_set(err, ENODEV, "%s: BAR %u: cannot be mapped", socket, index);
-	if (fstat(region->fd, &st) != 0)
-		return avp_err_set(err, errno, "%s: BAR %u: %s", socket, index, strerror(errno));
-	if (region->size > SIZE_MAX / 2 || region->fd_off > SSIZE_MAX || st.st_size < 0 ||
-			region->fd_off + region->size > (uint64_t)st.st_size)
-		return avp_err_set(err, EINVAL, "%s: BAR %u: %llu bytes: its file has %lld", socket,
-				index, (unsigned long long)region->size, (long long)st.st_size);
-	seals = fcntl(region->fd, F_GET_SEALS);
-	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
-		USER_LOG(WARNING, "%s: BAR %u: not sealed: the host can crash this process", socket,
-				index);
-	return 0;
-}
-
-static int
-region_map(struct avpg_user *user, const char *socket, uint32_t index, int prot, void **mem,
-		size_t *size, struct avp_err *err)
-{
-	struct vuser_client_region region;
-	int ret = vuser_client_region(user->client, index, &region);
-
-	if (ret != 0)
-		return avp_err_set(err, -ret, "%s: BAR %u: no description: %s", socket, index,
-				strerror(-ret));
-	ret = region_check(socket, index, &region, err);
-	if (ret != 0)
-		goto out_close;
-	*mem = mmap(NULL, region.size, prot, MAP_SHARED, region.fd, (off_t)region.fd_off);
-	if (*mem == MAP_FAILED) {
-		*mem = NULL;
-		ret = avp_err_set(err, errno, "%s: BAR %u: %llu bytes: cannot be mapped: %s",
-				socket, index, (unsigned long long)region.size, strerror(errno));
-		goto out_close;
-	}
-	*size = region.size;
-
-out_close:
-	avp_sock_close(&region.fd);
-	return ret;
-}
-
-/* A vfio-user socket may be of any device: is it one of ours? Then switch memory decoding on. */
-static int
-config_check(struct avpg_user *user, const char *socket, struct avp_err *err)
-{
-	enum { COMMAND = 4, SUBSYS = 0x2c };
-	const uint16_t command = 1 << 1 | 1 << 2; /* memory, bus master */
-	uint16_t id[2], subsys[2];
-	int ret = vuser_client_read(user->client, REGION_CONFIG, 0, id, sizeof(id));
-
-	if (ret == 0)
-		ret = vuser_client_read(
-				user->client, REGION_CONFIG, SUBSYS, subsys, sizeof(subsys));
-	if (ret != 0)
-		return avp_err_set(err, -ret, "%s: config space cannot be read: %s", socket,
-				strerror(-ret));
-	if (id[0] != AVP_PCI_VENDOR_ID || id[1] != AVP_PCI_DEVICE_ID ||
-			subsys[0] != AVP_PCI_SUBSYS_VENDOR_ID ||
-			subsys[1] != AVP_PCI_SUBSYS_DEVICE_ID)
-		return avp_err_set(err, ENODEV,
-				"%s: device %04x:%04x, subsystem %04x:%04x: not an AVP device",
-				socket, id[0], id[1], subsys[0], subsys[1]);
-	ret = vuser_client_write(user->client, REGION_CONFIG, COMMAND, &command, sizeof(command));
-	if (ret != 0)
-		return avp_err_set(err, -ret, "%s: config space cannot be written: %s", socket,
-				strerror(-ret));
-	return 0;
-}
-
-static int
-user_connect(struct avpg_user *user, const char *socket, struct avp_err *err)
-{
-	void *memmap = NULL;
-	void *device = NULL;
-	int ret = vuser_client_connect(&user->client, socket, CLIENT_TIMEOUT_MS, err);
-
-	if (ret != 0)
-		return ret;
-	ret = config_check(user, socket, err);
-	if (ret == 0)
-		ret = region_map(user, socket, AVP_BAR_MEMORY, PROT_READ | PROT_WRITE,
-				&user->hw.mem, &user->hw.mem_size, err);
-	if (ret == 0)
-		ret = region_map(user, socket, AVP_BAR_MEMMAP, PROT_READ, &memmap,
-				&user->hw.memmap_size, err);
-	if (ret == 0)
-		ret = region_map(user, socket, AVP_BAR_DEVICE, PROT_READ, &device,
-				&user->hw.device_size, err);
-	user->hw.memmap = memmap;
-	user->hw.device = device;
-	if (ret != 0)
-		return ret;
-	user->hw.map = avpg_map_create(user->hw.mem, user->hw.mem_size);
-	return user->hw.map != NULL ? 0 : avp_err_set(err, ENOMEM, "no memory");
-}
 
 static int
 user_create(struct avpg_user **out, const struct user_args *args, struct avp_err *err)
 {
 	struct avpg_user *user = calloc(1, sizeof(*user));
+	struct avpg_place place;
 	int ret;
 
 	if (user == NULL)
@@ -493,12 +565,13 @@ user_create(struct avpg_user **out, const struct user_args *args, struct avp_err
 		ret = avp_err_set(err, ENOMEM, "no memory");
 		goto err_free;
 	}
+	ret = avpg_place_connect(&place, args->socket, err);
+	if (ret != 0)
+		goto err_free;
+	place_set(user, &place);
+	snprintf(user->socket, sizeof(user->socket), "%s", args->socket);
 	pthread_mutex_init(&user->client_lock, NULL);
-	ret = user_connect(user, args->socket, err);
-	if (ret != 0) {
-		user_destroy(&user->hw);
-		return ret;
-	}
+	pthread_mutex_init(&user->connect_lock, NULL);
 	*out = user;
 	return 0;
 
@@ -599,12 +672,8 @@ ethdev_create(struct rte_vdev_device *vdev, struct avpg_user *user, struct avp_e
 	if (ret != 0)
 		goto err_release;
 	atomic_store(&user->port, dev->data->dev_private);
-	ret = watch_start(&user->sock_watch, vuser_client_fd(user->client), on_socket, user);
-	if (ret != 0)
-		USER_LOG(WARNING,
-				"%s: the socket is not watched: %s: that the host has gone will "
-				"not be noticed",
-				rte_vdev_device_name(vdev), strerror(-ret));
+	watch_socket(user, rte_vdev_device_name(vdev));
+	avpg_api_add(dev->data->port_id, user);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
 
