@@ -313,9 +313,10 @@ avpd_guest_attach(struct avpd_device *dev, const struct avpd_ask *ask)
 	}
 	migrate_cancel(dev);
 	dev->migrate = next;
-	if (!dev->guest.configured) {
+	if (!dev->guest.configured && !dev->ctrl.waiting) {
 		/* As a device made anew: what the guest knew of the old one does not hold any more.
-		 * Not so when it has not let go yet, and the detach is only called off. */
+		 * Not so when it has not let go yet, or is about to and waits for the answer: then
+		 * the detach is only called off. */
 		avpd_info_new_id(dev);
 		avpd_info_write(dev);
 		avpd_ctrl_format(&dev->ctrl);

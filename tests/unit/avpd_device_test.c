@@ -823,6 +823,40 @@ attach_calls_a_detach_off(void **state)
 	fake_guest_disconnect(&g);
 }
 
+/* It has asked to be shut down, and waits for the datapath: its answer must come all the same. */
+static void
+attach_calls_a_detach_off_that_is_half_done(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct avp_request config;
+	struct fake_guest g;
+	struct avpd_msg msg;
+	int32_t result = 1;
+
+	avpd_fixture_open_view(f);
+	connect_running(f, &g);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
+	fake_guest_ask(&g, &shut_down);
+	do
+		msg = avpd_fixture_expect_guest(f);
+	while (msg.state.guest.configured);
+	avpd_fixture_send(f, AVPD_MSG_ATTACH, 0, AVPD_FIXTURE_WAIT_MS);
+	msg = wait_migrated(f);
+	assert_int_equal(msg.migrated.result, -ECANCELED);
+	/* the last change counts, and comes behind that */
+	msg = avpd_fixture_expect_guest(f);
+	avpd_fixture_send(f, AVPD_MSG_DONE, msg.epoch, 0);
+	assert_true(fake_guest_answered(&g, &result, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(result, 0);
+	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 1); /* of no interest any more */
+	config = fake_guest_configuration(&g, true);
+	assert_int_equal(request_with_datapath(f, &g, &config), 0);
+	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 2);
+	msg = wait_migrated(f);
+	assert_int_equal(msg.migrated.result, 0);
+	fake_guest_disconnect(&g);
+}
+
 static void
 incoming_device_shows_that_it_is_detached(void **state)
 {
@@ -1174,6 +1208,7 @@ main(void)
 			TEST(driver_that_is_probed_while_detached_is_told_so),
 			TEST(client_that_goes_ends_the_handshake),
 			TEST(attach_calls_a_detach_off),
+			TEST(attach_calls_a_detach_off_that_is_half_done),
 			cmocka_unit_test(incoming_device_shows_that_it_is_detached),
 			TEST(masked_interrupt_waits_for_the_mask),
 			TEST(interrupt_waits_for_its_vector),
