@@ -14,7 +14,7 @@ CHAIN_REFERENCE = "vhost-split"
 LIMIT = "ring"
 # What turns off, at both ends, extensions of the rings that our drivers have by default; empty while
 # there are none. Then the rivals that differ in it only are left out.
-BASE_RING = ""
+BASE_RING = ",compact=0"
 
 # No port passes more; one of a queue's packets may be in several buffers.
 USUAL_SIZE = 1518

@@ -8,7 +8,8 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../ports"))
 
-from report import markdown_table, number, spread, text_table  # noqa: E402
+from points import spread  # noqa: E402
+from report import markdown_table, number, text_table  # noqa: E402
 
 NOTE = ("The guest's CPU is emulated by QEMU (TCG), so only ratios mean something. They are medians of each "
         "round's ratio to %s, above 1 for what is better.")
