@@ -181,6 +181,9 @@ egress_prepare(struct rte_mempool *pool, const struct forward_pkt *pkt, struct r
 	if (!is_as_needed(pkt, mbuf, with_tag) &&
 			(!data_is_ours(mbuf) || !rewrite_header(pkt, mbuf, with_tag)))
 		return send_private(pool, pkt, mbuf, out, tag, sent);
+	/* A driver that inserts tags by software refuses, and loses, a header that is shared. */
+	if (tag && !with_tag && !data_is_ours(mbuf))
+		return send_private(pool, pkt, mbuf, out, tag, sent);
 	set_tag(mbuf, pkt, tag && !with_tag);
 	*sent = mbuf;
 	return STATS_DROP_NONE;

@@ -438,6 +438,31 @@ trunk_with_the_offload_gets_the_tag_beside_the_data(void **state)
 	rte_pktmbuf_free(mbuf);
 }
 
+/* Drivers that do it by software write into the header, and refuse one that is shared. */
+static void
+flood_to_a_trunk_with_the_offload_has_a_header_of_its_own(void **state)
+{
+	const uint16_t lens[] = {SHORT_LEN, LONG_LEN};
+	struct place *place = *state;
+	struct rte_mbuf *mbuf;
+
+	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
+		for (unsigned int trunk = 1; trunk < NB_PORTS; trunk += 2) {
+			make_trunk(place, trunk, 0, VID);
+			place->view.ports[trunk].tx_vlan_insert = true;
+		}
+		forward(place, 0, make_packet(place, broadcast, mac_a, 0, lens[i]));
+		for (unsigned int trunk = 1; trunk < NB_PORTS; trunk += 2) {
+			mbuf = sent_to(trunk);
+			assert_non_null(mbuf);
+			assert_int_equal(rte_vlan_insert(&mbuf), 0);
+			assert_int_equal(mbuf->pkt_len, lens[i] + VLAN_TAG_SIZE);
+			rte_pktmbuf_free(mbuf);
+		}
+		expect_packet(2, broadcast, mac_a, 0, lens[i]);
+	}
+}
+
 static void
 tag_taken_off_by_the_port_counts(void **state)
 {
@@ -778,6 +803,7 @@ main(void)
 			TEST(tag_cut_off_is_dropped),
 			TEST(trunk_gets_a_tag_and_access_port_none),
 			TEST(trunk_with_the_offload_gets_the_tag_beside_the_data),
+			TEST(flood_to_a_trunk_with_the_offload_has_a_header_of_its_own),
 			TEST(tag_taken_off_by_the_port_counts),
 			TEST(priority_of_a_tag_is_kept),
 			TEST(inner_tag_does_not_become_the_only_one),
