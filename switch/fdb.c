@@ -22,11 +22,15 @@
 
 #include "fdb.h"
 
-#define ENTRY_STATIC UINT32_C(0x10000) /* in fdb_entry.where, beside the port */
+/* In fdb_entry.where, beside the port. */
+#define ENTRY_STATIC UINT32_C(0x10000)
+#define ENTRY_KEPT UINT32_C(0x20000)
+#define NOWHERE UINT32_C(0x80000000)
 
 struct fdb_entry {
 	uint64_t key;           /* fixed while published */
-	_Atomic uint32_t where; /* port, ENTRY_STATIC */
+	_Atomic uint32_t where; /* port, ENTRY_STATIC, ENTRY_KEPT */
+	_Atomic uint32_t next;  /* where a kept or static one has been seen: port, ENTRY_STATIC */
 	_Atomic uint32_t seen_s;
 	uint32_t free_next;  /* while free: index of the next free entry; under lock */
 	_Atomic bool in_use; /* written under lock; read without to pass over the free ones */
@@ -55,10 +59,35 @@ where_is_static(uint32_t where)
 	return (where & ENTRY_STATIC) != 0;
 }
 
+/* Is it to stay where it is, whatever is seen? */
+static bool
+where_is_fixed(uint32_t where)
+{
+	return (where & (ENTRY_STATIC | ENTRY_KEPT)) != 0;
+}
+
 static uint32_t
 entry_where(const struct fdb_entry *entry)
 {
 	return atomic_load_explicit(&entry->where, memory_order_relaxed);
+}
+
+static void
+set_where(struct fdb_entry *entry, uint32_t where)
+{
+	atomic_store_explicit(&entry->where, where, memory_order_relaxed);
+}
+
+static uint32_t
+entry_next(const struct fdb_entry *entry)
+{
+	return atomic_load_explicit(&entry->next, memory_order_relaxed);
+}
+
+static void
+set_next(struct fdb_entry *entry, uint32_t next)
+{
+	atomic_store_explicit(&entry->next, next, memory_order_relaxed);
 }
 
 static bool
@@ -77,6 +106,15 @@ uint16_t
 fdb_entry_port(const struct fdb_entry *entry)
 {
 	return where_port(entry_where(entry));
+}
+
+uint16_t
+fdb_entry_next(const struct fdb_entry *entry)
+{
+	uint32_t next = entry_next(entry);
+
+	return next != NOWHERE && (entry_where(entry) & ENTRY_KEPT) != 0 ? where_port(next)
+									 : FDB_ANY;
 }
 
 /* Under lock. Called by rte_hash once no worker can hold the entry any more. */
@@ -191,7 +229,8 @@ entry_add(struct fdb *fdb, uint64_t key, uint32_t where)
 
 	entry->key = key;
 	set_in_use(entry, true);
-	atomic_store_explicit(&entry->where, where, memory_order_relaxed);
+	set_where(entry, where);
+	set_next(entry, NOWHERE);
 	atomic_store_explicit(&entry->seen_s,
 			atomic_load_explicit(&fdb->now_s, memory_order_relaxed),
 			memory_order_relaxed);
@@ -227,6 +266,19 @@ entry_find(const struct fdb *fdb, uint64_t key)
 	return rte_hash_lookup_data(fdb->hash, &key, &entry) >= 0 ? entry : NULL;
 }
 
+/* A fixed entry's MAC is seen at another port. */
+static enum fdb_learned
+note_next(struct fdb_entry *entry, uint32_t where, uint16_t port)
+{
+	uint32_t next = entry_next(entry);
+
+	if (next != NOWHERE && where_is_static(next) && where_port(next) != port)
+		return FDB_STATIC;
+	if (next == NOWHERE || where_port(next) != port)
+		set_next(entry, port);
+	return (where & ENTRY_KEPT) != 0 ? FDB_LEARNED : FDB_STATIC;
+}
+
 /* Under lock: what the worker saw may have changed since. */
 static enum fdb_learned
 learn_locked(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t max)
@@ -236,15 +288,15 @@ learn_locked(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t max)
 
 	if (entry != NULL && where_port(where) == port)
 		return FDB_LEARNED;
-	if (entry != NULL && where_is_static(where))
-		return FDB_STATIC;
+	if (entry != NULL && where_is_fixed(where))
+		return note_next(entry, where, port);
 	if (fdb->nb_learned[port] >= max)
 		return FDB_REFUSED;
 	if (entry == NULL)
 		return entry_add(fdb, key, port) == 0 ? FDB_LEARNED : FDB_REFUSED;
 	fdb->nb_learned[where_port(where)]--;
 	fdb->nb_learned[port]++;
-	atomic_store_explicit(&entry->where, port, memory_order_relaxed);
+	set_where(entry, port);
 	atomic_store_explicit(&entry->seen_s,
 			atomic_load_explicit(&fdb->now_s, memory_order_relaxed),
 			memory_order_relaxed);
@@ -265,8 +317,8 @@ fdb_learn(struct fdb *fdb, struct fdb_entry *entry, uint64_t key, uint16_t port,
 				atomic_store_explicit(&entry->seen_s, now_s, memory_order_relaxed);
 			return FDB_LEARNED;
 		}
-		if (where_is_static(where))
-			return FDB_STATIC;
+		if (where_is_fixed(where))
+			return note_next(entry, where, port);
 	}
 	if (!rte_spinlock_trylock(&fdb->lock))
 		return FDB_BUSY;
@@ -275,22 +327,37 @@ fdb_learn(struct fdb *fdb, struct fdb_entry *entry, uint64_t key, uint16_t port,
 	return learned;
 }
 
+/* Under lock: let a learned entry go elsewhere, or become static. */
+static void
+move_learned(struct fdb *fdb, struct fdb_entry *entry, uint32_t where)
+{
+	fdb->nb_learned[where_port(entry_where(entry))]--;
+	if (!where_is_static(where))
+		fdb->nb_learned[where_port(where)]++;
+	set_where(entry, where);
+}
+
 int
 fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port)
 {
+	const uint32_t wanted = port | ENTRY_STATIC;
 	struct fdb_entry *entry;
+	uint32_t where;
 	int rc = 0;
 
 	control_lock(fdb);
 	entry = entry_find(fdb, key);
-	if (entry != NULL && where_is_static(entry_where(entry)))
-		rc = where_port(entry_where(entry)) == port ? 0 : -EEXIST;
-	else if (entry == NULL)
-		rc = entry_add(fdb, key, port | ENTRY_STATIC);
-	else {
-		fdb->nb_learned[where_port(entry_where(entry))]--;
-		atomic_store_explicit(&entry->where, port | ENTRY_STATIC, memory_order_relaxed);
-	}
+	where = entry != NULL ? entry_where(entry) : 0;
+	if (entry == NULL)
+		rc = entry_add(fdb, key, wanted);
+	else if (where_port(where) != port && (where & ENTRY_KEPT) != 0)
+		set_next(entry, wanted);
+	else if (!where_is_static(where))
+		move_learned(fdb, entry, wanted);
+	else if (where_port(where) == port)
+		set_where(entry, wanted);
+	else
+		rc = -EEXIST;
 	rte_spinlock_unlock(&fdb->lock);
 	return rc;
 }
@@ -298,13 +365,159 @@ fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port)
 void
 fdb_del_static(struct fdb *fdb, uint64_t key, uint16_t port)
 {
+	const uint32_t wanted = port | ENTRY_STATIC;
 	struct fdb_entry *entry;
 
 	control_lock(fdb);
 	entry = entry_find(fdb, key);
-	if (entry != NULL && entry_where(entry) == (port | ENTRY_STATIC))
+	if (entry != NULL && (entry_where(entry) & ~ENTRY_KEPT) == wanted)
 		entry_del(fdb, entry);
+	else if (entry != NULL && entry_next(entry) == wanted)
+		set_next(entry, NOWHERE);
 	rte_spinlock_unlock(&fdb->lock);
+}
+
+uint16_t
+fdb_where_learned(struct fdb *fdb, uint64_t key)
+{
+	const struct fdb_entry *entry;
+	uint16_t port = FDB_ANY;
+
+	control_lock(fdb);
+	entry = entry_find(fdb, key);
+	if (entry != NULL && !where_is_fixed(entry_where(entry)))
+		port = where_port(entry_where(entry));
+	rte_spinlock_unlock(&fdb->lock);
+	return port;
+}
+
+/* Call @fn, under lock, for each entry of @port. One entry at a time: workers that want to learn do
+ * not wait, they skip. */
+static void
+for_port(struct fdb *fdb, uint16_t port,
+		void (*fn)(struct fdb *fdb, struct fdb_entry *entry, uint32_t where, void *arg),
+		void *arg)
+{
+	for (uint32_t i = 0; i < fdb->size; i++) {
+		struct fdb_entry *entry = &fdb->entries[i];
+
+		if (!is_in_use(entry) || where_port(entry_where(entry)) != port)
+			continue;
+		control_lock(fdb);
+		if (is_in_use(entry) && where_port(entry_where(entry)) == port)
+			fn(fdb, entry, entry_where(entry), arg);
+		rte_spinlock_unlock(&fdb->lock);
+	}
+}
+
+static void
+keep_learned(struct fdb *fdb __rte_unused, struct fdb_entry *entry, uint32_t where,
+		void *arg __rte_unused)
+{
+	set_next(entry, NOWHERE);
+	if (!where_is_static(where))
+		set_where(entry, where | ENTRY_KEPT);
+}
+
+void
+fdb_keep_learned(struct fdb *fdb, uint16_t port)
+{
+	for_port(fdb, port, keep_learned, NULL);
+}
+
+static void
+keep_static(struct fdb *fdb __rte_unused, struct fdb_entry *entry, uint32_t where,
+		void *arg __rte_unused)
+{
+	set_where(entry, where | ENTRY_KEPT);
+}
+
+void
+fdb_keep_static(struct fdb *fdb, uint16_t port)
+{
+	for_port(fdb, port, keep_static, NULL);
+}
+
+static void
+unkeep(struct fdb *fdb, struct fdb_entry *entry, uint32_t where, void *arg __rte_unused)
+{
+	uint32_t next = entry_next(entry);
+
+	set_next(entry, NOWHERE);
+	if (where_is_static(where) || next == NOWHERE)
+		set_where(entry, where & ~ENTRY_KEPT);
+	else
+		move_learned(fdb, entry, next);
+}
+
+void
+fdb_unkeep(struct fdb *fdb, uint16_t port)
+{
+	for_port(fdb, port, unkeep, NULL);
+}
+
+static void
+settle(struct fdb *fdb, struct fdb_entry *entry, uint32_t where, void *arg)
+{
+	uint32_t next = entry_next(entry);
+	uint32_t *nb_left = arg;
+
+	if ((where & ENTRY_KEPT) == 0)
+		return;
+	if (next == NOWHERE) {
+		(*nb_left)++;
+		return;
+	}
+	if (where_is_static(where)) {
+		if (!where_is_static(next))
+			fdb->nb_learned[where_port(next)]++;
+		set_where(entry, next);
+	} else {
+		move_learned(fdb, entry, next);
+	}
+	set_next(entry, NOWHERE);
+}
+
+uint32_t
+fdb_settle(struct fdb *fdb, uint16_t port)
+{
+	uint32_t nb_left = 0;
+
+	for_port(fdb, port, settle, &nb_left);
+	return nb_left;
+}
+
+static void
+del_kept(struct fdb *fdb, struct fdb_entry *entry, uint32_t where, void *arg __rte_unused)
+{
+	if ((where & ENTRY_KEPT) != 0)
+		entry_del(fdb, entry);
+}
+
+void
+fdb_del_kept(struct fdb *fdb, uint16_t port)
+{
+	for_port(fdb, port, del_kept, NULL);
+}
+
+static void
+move_kept(struct fdb *fdb, struct fdb_entry *entry, uint32_t where, void *arg)
+{
+	uint16_t to = *(const uint16_t *)arg;
+
+	if ((where & ENTRY_KEPT) == 0)
+		return;
+	if (!where_is_static(where)) {
+		fdb->nb_learned[where_port(where)]--;
+		fdb->nb_learned[to]++;
+	}
+	set_where(entry, (where & ~(uint32_t)UINT16_MAX) | to);
+}
+
+void
+fdb_move_kept(struct fdb *fdb, uint16_t port, uint16_t to)
+{
+	for_port(fdb, port, move_kept, &to);
 }
 
 uint32_t
@@ -321,7 +534,9 @@ fdb_flush(struct fdb *fdb, uint16_t port, uint16_t vid)
 		/* One entry at a time: workers that want to learn do not wait, they skip. */
 		control_lock(fdb);
 		where = entry_where(entry);
-		if (is_in_use(entry) && !where_is_static(where) &&
+		if (port != FDB_ANY && entry_next(entry) == port)
+			set_next(entry, NOWHERE);
+		if (is_in_use(entry) && !where_is_fixed(where) &&
 				(port == FDB_ANY || where_port(where) == port) &&
 				(vid == FDB_ANY || entry->key >> 48 == vid)) {
 			entry_del(fdb, entry);
@@ -346,7 +561,7 @@ fdb_age(struct fdb *fdb, uint32_t now_s)
 			continue;
 		control_lock(fdb);
 		idle_s = now_s - atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
-		if (is_in_use(entry) && !where_is_static(entry_where(entry)) &&
+		if (is_in_use(entry) && !where_is_fixed(entry_where(entry)) &&
 				idle_s >= fdb->age_s) {
 			entry_del(fdb, entry);
 			nb++;
@@ -377,6 +592,7 @@ fdb_walk(struct fdb *fdb, void (*fn)(const struct fdb_info *info, void *ctx), vo
 			info.vid = entry->key >> 48;
 			info.port = where_port(where);
 			info.is_static = where_is_static(where);
+			info.is_kept = (where & ENTRY_KEPT) != 0;
 			info.age_s = now_s -
 					atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
 		}

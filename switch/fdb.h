@@ -10,6 +10,10 @@
  * waits for it, and by workers that learn, which do not (the next packet will be learned). A look
  * at a known MAC takes no lock and writes at most once a second.
  *
+ * Entries of a VM that moves are kept: they do not age, are not flushed, and stay where they are
+ * when their MAC is seen elsewhere. Where that was is only noted (fdb_entry_next()), until what the
+ * old port holds has been sent there and the entry may follow (fdb_settle()).
+ *
  * Hashed with rte_jhash and a random seed: collisions of a CRC do not depend on its seed, so a
  * guest could make them.
  */
@@ -51,6 +55,7 @@ struct fdb_info {
 	uint16_t vid;
 	uint16_t port;
 	bool is_static;
+	bool is_kept;
 	uint32_t age_s;
 };
 
@@ -84,6 +89,9 @@ void fdb_lookup(const struct fdb *fdb, const uint64_t keys[], unsigned int nb,
 
 uint16_t fdb_entry_port(const struct fdb_entry *entry);
 
+/** Where the MAC of a kept entry has been seen since, FDB_ANY = nowhere, or it is not kept. */
+uint16_t fdb_entry_next(const struct fdb_entry *entry);
+
 /**
  * See a packet from a MAC: learn it, move it, or note that it is in use.
  *
@@ -96,13 +104,30 @@ enum fdb_learned fdb_learn(struct fdb *fdb, struct fdb_entry *entry, uint64_t ke
 
 /* The rest is for the control thread. */
 
-/** Add a static entry, in place of a learned one. Returns 0, -EEXIST when static elsewhere,
- * -ENOSPC. */
+/** Add a static entry, in place of a learned one; of one kept elsewhere it becomes the next place.
+ * Returns 0, -EEXIST when static elsewhere, -ENOSPC. */
 int fdb_add_static(struct fdb *fdb, uint64_t key, uint16_t port);
 /** Remove a port's static entry. */
 void fdb_del_static(struct fdb *fdb, uint64_t key, uint16_t port);
 
-/** Remove the learned entries of @port and @vid, each may be FDB_ANY. Returns how many. */
+/** Where a key was learned, FDB_ANY = it is unknown, static or kept. */
+uint16_t fdb_where_learned(struct fdb *fdb, uint64_t key);
+
+/** Keep the learned entries of @port, and forget what was noted of all its entries. */
+void fdb_keep_learned(struct fdb *fdb, uint16_t port);
+/** Keep the static ones too. */
+void fdb_keep_static(struct fdb *fdb, uint16_t port);
+/** Undo both. Learned entries go where they were seen since. */
+void fdb_unkeep(struct fdb *fdb, uint16_t port);
+/** Let kept entries of @port follow their MACs. Returns how many have been seen nowhere. */
+uint32_t fdb_settle(struct fdb *fdb, uint16_t port);
+/** Remove the kept entries of @port. */
+void fdb_del_kept(struct fdb *fdb, uint16_t port);
+/** The kept entries of @port are another's from now on. */
+void fdb_move_kept(struct fdb *fdb, uint16_t port, uint16_t to);
+
+/** Remove the learned entries of @port and @vid, each may be FDB_ANY; not those that are kept.
+ * Returns how many. */
 uint32_t fdb_flush(struct fdb *fdb, uint16_t port, uint16_t vid);
 
 /** Tell the time; once a second. Removes what is too old; returns how many. */

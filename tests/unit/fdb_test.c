@@ -358,6 +358,139 @@ random_use_agrees_with_a_plain_table(void **state)
 	}
 }
 
+static uint16_t
+next_of(struct place *place, uint64_t k)
+{
+	return fdb_entry_next(look(place, k));
+}
+
+static void
+kept_mac_neither_ages_nor_moves_nor_is_flushed(void **state)
+{
+	struct place *place = *state;
+
+	see(place, key(1, 10), 3, NO_LIMIT);
+	see(place, key(2, 10), 4, NO_LIMIT);
+	fdb_keep_learned(place->fdb, 3);
+	fdb_age(place->fdb, NOW_S + AGE_S);
+	assert_int_equal(port_of(place, key(1, 10)), 3);
+	assert_int_equal(port_of(place, key(2, 10)), -1);
+	assert_int_equal(fdb_flush(place->fdb, 3, FDB_ANY), 0);
+	assert_int_equal(next_of(place, key(1, 10)), FDB_ANY);
+	assert_int_equal(see(place, key(1, 10), 5, NO_LIMIT), FDB_LEARNED);
+	assert_int_equal(port_of(place, key(1, 10)), 3);
+	assert_int_equal(next_of(place, key(1, 10)), 5);
+}
+
+static void
+kept_mac_follows_when_it_may(void **state)
+{
+	struct place *place = *state;
+
+	fdb_add_static(place->fdb, key(1, 10), 3);
+	fdb_add_static(place->fdb, key(1, 11), 3);
+	see(place, key(2, 10), 3, NO_LIMIT);
+	fdb_keep_learned(place->fdb, 3);
+	fdb_keep_static(place->fdb, 3);
+	assert_int_equal(fdb_settle(place->fdb, 3), 3);
+	see(place, key(1, 10), 5, NO_LIMIT);
+	see(place, key(2, 10), 5, NO_LIMIT);
+	assert_int_equal(fdb_settle(place->fdb, 3), 1);
+	assert_int_equal(port_of(place, key(1, 10)), 5);
+	assert_int_equal(port_of(place, key(2, 10)), 5);
+	assert_int_equal(port_of(place, key(1, 11)), 3);
+	/* They are learned ones now, and count as such. */
+	assert_int_equal(see(place, key(3, 10), 5, 2), FDB_REFUSED);
+	assert_int_equal(see(place, key(4, 10), 3, 1), FDB_LEARNED);
+	assert_int_equal(fdb_flush(place->fdb, 5, FDB_ANY), 2);
+	fdb_del_kept(place->fdb, 3);
+	assert_int_equal(port_of(place, key(1, 11)), -1);
+}
+
+static void
+static_mac_refuses_and_notes_until_it_is_kept(void **state)
+{
+	struct place *place = *state;
+
+	fdb_add_static(place->fdb, key(1, 10), 3);
+	assert_int_equal(see(place, key(1, 10), 5, NO_LIMIT), FDB_STATIC);
+	/* From before it was to be kept: of no interest. */
+	fdb_keep_learned(place->fdb, 3);
+	assert_int_equal(see(place, key(1, 10), 6, NO_LIMIT), FDB_STATIC);
+	assert_int_equal(next_of(place, key(1, 10)), FDB_ANY);
+	fdb_keep_static(place->fdb, 3);
+	assert_int_equal(next_of(place, key(1, 10)), 6);
+}
+
+static void
+mac_that_stays_is_as_it_was(void **state)
+{
+	struct place *place = *state;
+
+	fdb_add_static(place->fdb, key(1, 10), 3);
+	see(place, key(2, 10), 3, NO_LIMIT);
+	see(place, key(3, 10), 3, NO_LIMIT);
+	fdb_keep_learned(place->fdb, 3);
+	fdb_keep_static(place->fdb, 3);
+	see(place, key(1, 10), 5, NO_LIMIT);
+	see(place, key(2, 10), 5, NO_LIMIT);
+	fdb_unkeep(place->fdb, 3);
+	assert_int_equal(see(place, key(1, 10), 5, NO_LIMIT), FDB_STATIC);
+	assert_int_equal(port_of(place, key(1, 10)), 3);
+	/* A learned one goes where it was seen. */
+	assert_int_equal(port_of(place, key(2, 10)), 5);
+	assert_int_equal(port_of(place, key(3, 10)), 3);
+	assert_int_equal(fdb_flush(place->fdb, 3, FDB_ANY), 1);
+}
+
+static void
+static_mac_may_follow_a_kept_one(void **state)
+{
+	struct place *place = *state;
+
+	fdb_add_static(place->fdb, key(1, 10), 3);
+	assert_int_equal(fdb_add_static(place->fdb, key(1, 10), 4), -EEXIST);
+	fdb_keep_static(place->fdb, 3);
+	assert_int_equal(fdb_add_static(place->fdb, key(1, 10), 4), 0);
+	assert_int_equal(port_of(place, key(1, 10)), 3);
+	assert_int_equal(next_of(place, key(1, 10)), 4);
+	assert_int_equal(see(place, key(1, 10), 5, NO_LIMIT), FDB_STATIC);
+	assert_int_equal(see(place, key(1, 10), 4, NO_LIMIT), FDB_LEARNED);
+	assert_int_equal(fdb_settle(place->fdb, 3), 0);
+	assert_int_equal(port_of(place, key(1, 10)), 4);
+	assert_int_equal(fdb_add_static(place->fdb, key(1, 10), 5), -EEXIST);
+	fdb_del_static(place->fdb, key(1, 10), 4);
+	assert_int_equal(port_of(place, key(1, 10)), -1);
+}
+
+static void
+port_that_goes_is_nobodys_next_place(void **state)
+{
+	struct place *place = *state;
+
+	fdb_add_static(place->fdb, key(1, 10), 3);
+	fdb_keep_static(place->fdb, 3);
+	see(place, key(1, 10), 5, NO_LIMIT);
+	fdb_flush(place->fdb, 5, FDB_ANY);
+	assert_int_equal(next_of(place, key(1, 10)), FDB_ANY);
+	fdb_move_kept(place->fdb, 3, 40);
+	assert_int_equal(port_of(place, key(1, 10)), 40);
+	fdb_del_static(place->fdb, key(1, 10), 3);
+	assert_int_equal(port_of(place, key(1, 10)), 40);
+}
+
+static void
+where_it_was_learned_is_told_of_learned_ones_only(void **state)
+{
+	struct place *place = *state;
+
+	assert_int_equal(fdb_where_learned(place->fdb, key(1, 10)), FDB_ANY);
+	see(place, key(1, 10), 3, NO_LIMIT);
+	assert_int_equal(fdb_where_learned(place->fdb, key(1, 10)), 3);
+	fdb_keep_learned(place->fdb, 3);
+	assert_int_equal(fdb_where_learned(place->fdb, key(1, 10)), FDB_ANY);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -378,6 +511,13 @@ main(void)
 			TEST(entry_keeps_its_meaning_until_the_worker_is_quiescent),
 			TEST(walk_shows_each_entry_once),
 			TEST(random_use_agrees_with_a_plain_table),
+			TEST(kept_mac_neither_ages_nor_moves_nor_is_flushed),
+			TEST(kept_mac_follows_when_it_may),
+			TEST(static_mac_refuses_and_notes_until_it_is_kept),
+			TEST(mac_that_stays_is_as_it_was),
+			TEST(static_mac_may_follow_a_kept_one),
+			TEST(port_that_goes_is_nobodys_next_place),
+			TEST(where_it_was_learned_is_told_of_learned_ones_only),
 	};
 
 	if (eal_fixture_init() != 0)
