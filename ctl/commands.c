@@ -39,6 +39,8 @@ static const struct ctl_key port_add_keys[] = {
 				"avp: vfio-user socket; default: beside the switch's"},
 		{"socket_mode", CTL_KIND_STRING, "MODE",
 				"avp: permissions of it, octal; default 0600"},
+		{"incoming", CTL_KIND_SWITCH, "on|off",
+				"avp: for a VM that is still on another node; see port attach"},
 		{NULL, 0, NULL, NULL},
 };
 
@@ -52,6 +54,24 @@ static const struct ctl_key port_set_keys[] = {
 		{"check_source_mac", CTL_KIND_SWITCH, "on|off",
 				"avp: only its own MAC may be a source"},
 		{"fdb_max", CTL_KIND_NUMBER, "N", "MACs that may be learned at the port"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_key port_detach_keys[] = {
+		{"timeout_ms", CTL_KIND_NUMBER, "MS",
+				"for the guests to acknowledge, 1-60000; default 1000"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_key port_attach_keys[] = {
+		{"timeout_ms", CTL_KIND_NUMBER, "MS",
+				"for the guests to acknowledge, 1-60000; default 1000"},
+		{"announce", CTL_KIND_SWITCH, "on|off",
+				"tell the network where the VM is now; default on"},
+		{"addresses", CTL_KIND_STRING, "JSON",
+				"addresses to announce: what port show --json has of the old port, "
+				"or "
+				"@FILE with it"},
 		{NULL, 0, NULL, NULL},
 };
 
@@ -99,6 +119,20 @@ const struct ctl_command ctl_commands[] = {
 				"delete a port; a VM at it loses the card", NULL, ctl_port_del},
 		{"port", "set", "NAME", 1, 1, port_set_keys, NULL, "change a port while it works",
 				NULL, ctl_port_set},
+		{"port", "detach", "NAME...", 1, CTL_MAX_WORDS, port_detach_keys, NULL,
+				"have VMs let go of their ports; packets for them are held",
+				"All ports at once. Prints how each ended; the exit status is 1 "
+				"unless all are ok,\n"
+				"or absent: nobody was connected.\n",
+				ctl_port_detach},
+		{"port", "attach", "NAME...", 1, CTL_MAX_WORDS, port_attach_keys, NULL,
+				"have VMs take up ports, here or where they were",
+				"Calls off a detach, and a departure. Held packets come first.\n",
+				ctl_port_attach},
+		{"port", "depart", "NAME...", 1, CTL_MAX_WORDS, NULL, NULL,
+				"the VMs of detached ports are on another node: send what is held "
+				"there",
+				NULL, ctl_port_depart},
 		{"port", "show", "[NAME]", 0, 1, NULL, port_show_options,
 				"list ports, or show all of one",
 				"With --qemu and --user standard output is ready to be pasted; "

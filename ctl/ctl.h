@@ -21,7 +21,7 @@
 #define CTL_SOCKET_ENV "AVP_SWITCH_SOCKET"
 #define CTL_DEFAULT_TIMEOUT_MS 5000
 
-#define CTL_MAX_WORDS 2
+#define CTL_MAX_WORDS 32
 #define CTL_MAX_OPTIONS 3
 
 struct ctl_client;
@@ -95,6 +95,9 @@ enum ctl_status ctl_port_add(struct ctl *, const struct ctl_args *, struct ctl_e
 enum ctl_status ctl_port_del(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_port_set(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_port_show(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_port_detach(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_port_attach(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_port_depart(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_fdb_show(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_fdb_flush(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_stats(struct ctl *, const struct ctl_args *, struct ctl_error *);

@@ -18,6 +18,7 @@
 #include "config.h"
 #include "ctl.h"
 #include "fdb.h"
+#include "hold.h"
 #include "port.h"
 
 struct switch_params {
@@ -40,6 +41,10 @@ static const struct param switch_table[] = {
 				.max = 16384),
 		PARAM("idle_us", PARAM_UINT, struct switch_params, conf.idle_us, .min = 0,
 				.max = 10000),
+		PARAM("hold_bytes", PARAM_UINT, struct switch_params, conf.hold_bytes,
+				.min = HOLD_BYTES_MIN, .max = HOLD_BYTES_MAX),
+		PARAM("hold_ms", PARAM_UINT, struct switch_params, conf.hold_ms, .min = HOLD_MS_MIN,
+				.max = HOLD_MS_MAX),
 		PARAM("busy_poll", PARAM_BOOL, struct switch_params, conf.busy_poll),
 		{0},
 };

@@ -5,7 +5,7 @@
  *
  * How it works: all on the control thread, by the loop's events. A client has one buffer for a
  * request being received and one for an answer being sent; while an answer is not all sent, no
- * further request of that client is read.
+ * further request of that client is read; nor while an answer has to wait for others.
  */
 
 #include <errno.h>
@@ -33,7 +33,9 @@ struct ctl_client {
 	size_t in_len;
 	size_t out_len;
 	size_t out_sent;
-	char *out; /* answer being sent, NULL = none */
+	char *out;       /* answer being sent, NULL = none */
+	bool is_waiting; /* for an answer that is not there yet */
+	json_t *id;      /* of the request it is to */
 	char in[CTL_REQUEST_MAX + 1];
 };
 
@@ -58,6 +60,8 @@ client_close(struct ctl_client *client)
 	avp_watch_remove(ctl->sw->loop, &client->watch);
 	avp_sock_close(&client->watch.fd);
 	port_capture_drop_owner(ctl->sw, client);
+	ctl_migrate_drop_client(ctl->sw, client);
+	json_decref(client->id);
 	free(client->out);
 	free(client);
 }
@@ -83,13 +87,17 @@ client_send(struct ctl_client *client)
 		}
 	}
 	return avp_watch_modify(client->ctl->sw->loop, &client->watch,
-			client->out != NULL ? EPOLLOUT : EPOLLIN);
+			client->out != NULL                  ? EPOLLOUT
+					: client->is_waiting ? 0 /* but for its end */
+							     : EPOLLIN);
 }
 
 static int
 client_answer(struct ctl_client *client, const char *line, size_t len)
 {
-	client->out = ctl_answer(client->ctl->sw, client, line, len);
+	client->out = ctl_answer(client->ctl->sw, client, line, len, &client->id);
+	if (client->is_waiting)
+		return client_send(client);
 	if (client->out == NULL)
 		return -ENOMEM;
 	client->out_len = strlen(client->out);
@@ -101,7 +109,7 @@ client_answer(struct ctl_client *client, const char *line, size_t len)
 static int
 client_work(struct ctl_client *client)
 {
-	while (client->out == NULL) {
+	while (client->out == NULL && !client->is_waiting) {
 		char *end = memchr(client->in, '\n', client->in_len);
 		size_t used;
 		int rc;
@@ -116,6 +124,37 @@ client_work(struct ctl_client *client)
 		memmove(client->in, client->in + used, client->in_len);
 	}
 	return 0;
+}
+
+void
+ctl_client_wait(struct ctl_client *client)
+{
+	client->is_waiting = true;
+}
+
+bool
+ctl_client_is_waiting(const struct ctl_client *client)
+{
+	return client->is_waiting;
+}
+
+void
+ctl_client_answer(struct ctl_client *client, json_t *result)
+{
+	int rc = -ENOMEM;
+
+	client->out = ctl_make_answer(client->id, result);
+	client->id = NULL;
+	client->is_waiting = false;
+	if (client->out != NULL) {
+		client->out_len = strlen(client->out);
+		client->out_sent = 0;
+		rc = client_send(client);
+	}
+	if (rc == 0)
+		rc = client_work(client);
+	if (rc != 0)
+		client_close(client);
 }
 
 static int
@@ -208,6 +247,8 @@ ctl_accept(struct avp_watch *watch, uint32_t events __rte_unused)
 	client->watch.ready = client_ready;
 	client->in_len = 0;
 	client->out = NULL;
+	client->is_waiting = false;
+	client->id = NULL;
 	if (avp_watch_add(ctl->sw->loop, &client->watch, EPOLLIN) != 0) {
 		avp_sock_close(&fd);
 		free(client);

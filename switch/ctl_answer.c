@@ -29,7 +29,10 @@ static const struct method {
 		{"network.del", ctl_network_del},
 		{"network.show", ctl_network_show},
 		{"port.add", ctl_port_add},
+		{"port.attach", ctl_port_attach},
 		{"port.del", ctl_port_del},
+		{"port.depart", ctl_port_depart},
+		{"port.detach", ctl_port_detach},
 		{"port.set", ctl_port_set},
 		{"port.show", ctl_port_show},
 		{"stats", ctl_stats},
@@ -85,17 +88,41 @@ make_error(const struct avp_err *err)
 					       "message", "see the log");
 }
 
+/* One line of an answer. */
+static char *
+make_line(json_t *answer)
+{
+	size_t size = json_dumpb(answer, NULL, 0, JSON_COMPACT);
+	char *text = size > 0 ? malloc(size + 2) : NULL;
+
+	if (text != NULL) {
+		json_dumpb(answer, text, size, JSON_COMPACT);
+		text[size] = '\n';
+		text[size + 1] = '\0';
+	}
+	json_decref(answer);
+	return text;
+}
+
 char *
-ctl_answer(struct sw *sw, struct ctl_client *client, const char *line, size_t len)
+ctl_make_answer(json_t *id, json_t *result)
+{
+	json_t *answer = json_object();
+
+	json_object_set_new(answer, "id", id != NULL ? id : json_null());
+	json_object_set_new(answer, "result", result);
+	return make_line(answer);
+}
+
+char *
+ctl_answer(struct sw *sw, struct ctl_client *client, const char *line, size_t len, json_t **id_out)
 {
 	struct avp_err err = {.code = EIO, .msg = "not enough memory for an answer"};
 	json_error_t json_err;
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &json_err);
-	json_t *answer = json_object();
+	json_t *answer = NULL;
 	json_t *result = NULL;
 	json_t *id;
-	char *text = NULL;
-	size_t size;
 
 	if (request == NULL)
 		avp_err_set(&err, EINVAL, "request: column %d: %s", json_err.column, json_err.text);
@@ -103,22 +130,16 @@ ctl_answer(struct sw *sw, struct ctl_client *client, const char *line, size_t le
 		avp_err_set(&err, EINVAL, "request: must be an object");
 	else
 		result = call(sw, client, request, &err);
-	id = json_object_get(request, "id");
-	json_object_set_new(answer, "id", id != NULL ? json_incref(id) : json_null());
-	if (result != NULL)
-		json_object_set_new(answer, "result", result);
-	else
-		json_object_set_new(answer, "error", make_error(&err));
-
-	size = json_dumpb(answer, NULL, 0, JSON_COMPACT);
-	if (size > 0)
-		text = malloc(size + 2);
-	if (text != NULL) {
-		json_dumpb(answer, text, size, JSON_COMPACT);
-		text[size] = '\n';
-		text[size + 1] = '\0';
-	}
+	id = json_incref(json_object_get(request, "id"));
 	json_decref(request);
-	json_decref(answer);
-	return text;
+	if (result != NULL)
+		return ctl_make_answer(id, result);
+	if (client != NULL && ctl_client_is_waiting(client)) {
+		*id_out = id;
+		return NULL;
+	}
+	answer = json_object();
+	json_object_set_new(answer, "id", id != NULL ? id : json_null());
+	json_object_set_new(answer, "error", make_error(&err));
+	return make_line(answer);
 }

@@ -60,7 +60,7 @@ static void
 show_entry(const struct fdb_info *info, void *ctx)
 {
 	struct selection *sel = ctx;
-	const struct port *port = sel->sw->ports[info->port];
+	const struct port *port = info->port < RTE_MAX_ETHPORTS ? sel->sw->ports[info->port] : NULL;
 	char mac[RTE_ETHER_ADDR_FMT_SIZE];
 
 	if ((sel->port != FDB_ANY && sel->port != info->port) ||
@@ -74,8 +74,10 @@ show_entry(const struct fdb_info *info, void *ctx)
 			json_pack("{s:s, s:s?, s:i, s:s, s:s, s:i}", "mac", mac, "network",
 					network_name(&sel->sw->networks, info->vid), "vlan",
 					(int)info->vid, "port", port->name, "type",
-					info->is_static ? "static" : "dynamic", "age_s",
-					info->is_static ? 0 : (int)info->age_s));
+					info->is_kept                     ? "kept"
+							: info->is_static ? "static"
+									  : "dynamic",
+					"age_s", info->is_static ? 0 : (int)info->age_s));
 }
 
 json_t *

@@ -4,6 +4,7 @@
  * Control methods port.add, port.del, port.set, port.show, and stats.
  */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,8 +12,10 @@
 
 #include <rte_ethdev.h>
 
+#include "address.h"
 #include "capture.h"
 #include "ctl.h"
+#include "hold.h"
 #include "port.h"
 
 struct name_params {
@@ -54,6 +57,44 @@ show_vlan(const struct sw *sw, const struct vlan_rules *vlan)
 }
 
 static json_t *
+show_hold(const struct sw *sw, const struct port *port)
+{
+	struct hold_sum sum;
+
+	if (port->hold == NULL)
+		return json_null();
+	hold_sum(port->hold, &sum);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)sum.packets,
+			"bytes", (json_int_t)sum.bytes, "oldest_ms", (json_int_t)sum.oldest_ms,
+			"dropped", (json_int_t)sum.dropped, "limit_bytes",
+			(json_int_t)sw->conf.hold_bytes, "limit_ms", (json_int_t)sw->conf.hold_ms);
+}
+
+static json_t *
+show_addresses(const struct port *port)
+{
+	struct address list[ADDRESS_MAX];
+	unsigned int nb = address_list(port->state->addresses, list);
+	json_t *show = json_array();
+
+	for (unsigned int i = 0; i < nb; i++) {
+		char ip[INET6_ADDRSTRLEN] = "";
+		char mac[18];
+
+		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", list[i].mac[0],
+				list[i].mac[1], list[i].mac[2], list[i].mac[3], list[i].mac[4],
+				list[i].mac[5]);
+		if (list[i].family != ADDRESS_NONE)
+			inet_ntop(list[i].family == ADDRESS_IPV4 ? AF_INET : AF_INET6, list[i].ip,
+					ip, sizeof(ip));
+		json_array_append_new(show,
+				json_pack("{s:i, s:s, s:s?}", "vlan", (int)list[i].vid, "mac", mac,
+						"address", ip[0] != '\0' ? ip : NULL));
+	}
+	return show;
+}
+
+static json_t *
 show_port(const struct sw *sw, const struct port *port)
 {
 	static const char *const types[] = {
@@ -62,7 +103,6 @@ show_port(const struct sw *sw, const struct port *port)
 			[PORT_TYPE_PCI] = "pci",
 	};
 	struct capture *capture = atomic_load_explicit(&port->state->capture, memory_order_relaxed);
-	bool up = atomic_load_explicit(&port->state->link_up, memory_order_relaxed);
 	char mac[18];
 	json_t *show;
 	json_t *vlan = show_vlan(sw, &port->rules.vlan);
@@ -71,16 +111,20 @@ show_port(const struct sw *sw, const struct port *port)
 			port->mac[2], port->mac[3], port->mac[4], port->mac[5]);
 	show = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:b, s:i, s:i, s:i, s:s?}",
 			"name", port->name, "type", types[port->type], "id", (int)port->id,
-			"device", port->device, "driver", port->driver, "link", up ? "up" : "down",
-			"mac", mac, "mtu", (int)port->mtu, "numa", rte_eth_dev_socket_id(port->id),
-			"check_source_mac", (int)port->rules.check_source_mac, "fdb_max",
-			(int)port->rules.fdb_max, "rx_queues", (int)port->nb_rxq, "tx_queues",
-			(int)port->nb_txq, "capture",
+			"device", port->device, "driver", port->driver, "link",
+			port->link_up ? "up" : "down", "mac", mac, "mtu", (int)port->mtu, "numa",
+			rte_eth_dev_socket_id(port->id), "check_source_mac",
+			(int)port->rules.check_source_mac, "fdb_max", (int)port->rules.fdb_max,
+			"rx_queues", (int)port->nb_rxq, "tx_queues", (int)port->nb_txq, "capture",
 			capture != NULL ? capture_file(capture) : NULL);
 	json_object_update(show, vlan);
 	json_decref(vlan);
-	if (port->type == PORT_TYPE_AVP)
+	if (port->type == PORT_TYPE_AVP) {
+		json_object_set_new(show, "migration", json_string(port_move_name(port)));
+		json_object_set_new(show, "hold", show_hold(sw, port));
+		json_object_set_new(show, "addresses", show_addresses(port));
 		json_object_set_new(show, "avp", port_avp_show(port));
+	}
 	return show;
 }
 
@@ -121,7 +165,7 @@ ctl_port_del(struct sw *sw, struct ctl_client *client __rte_unused, const json_t
 	if (params_read(only_name, params, "port", &p, err) != 0)
 		return NULL;
 	port = port_find(sw, p.name, err);
-	if (port == NULL)
+	if (port == NULL || port_move_check_del(port, err) != 0)
 		return NULL;
 	port_del(sw, port);
 	return json_object();

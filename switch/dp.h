@@ -22,13 +22,20 @@
 
 /** Most rx queues of one port, and most tx queues. */
 #define DP_MAX_QUEUES 16u
+/** Deleted ports for whose VMs packets are still held. */
+#define DP_MAX_DEPARTED 32u
+/** Numbers of ports: DPDK's, then those of departed ones. */
+#define DP_MAX_IDS (RTE_MAX_ETHPORTS + DP_MAX_DEPARTED)
 
+struct address_table;
 struct capture;
+struct hold;
 
 /** Changing state of a port. Freed after no view has it any more. */
 struct dp_state {
-	_Atomic bool link_up;
+	_Atomic bool link_up;                   /* false also while packets are held */
 	_Atomic(struct capture *) capture;      /* NULL = none */
+	struct address_table *addresses;        /* NULL = not an AVP port */
 	rte_spinlock_t tx_locks[DP_MAX_QUEUES]; /* used if workers share tx queues */
 	struct stats_worker stats[SW_MAX_WORKERS];
 };
@@ -49,6 +56,7 @@ struct dp_port {
 	uint64_t mac;        /* fdb_mac() of its own */
 	struct vlan_rules vlan;
 	struct dp_state *state;
+	struct hold *hold; /* NULL = packets are not held when there is no link, but dropped */
 };
 
 /** An rx queue that a worker polls. */
@@ -65,8 +73,12 @@ struct dp_share {
 
 struct dp_view {
 	uint16_t nb_ports;
-	struct dp_port ports[RTE_MAX_ETHPORTS];        /* the first nb_ports */
-	const struct dp_port *by_id[RTE_MAX_ETHPORTS]; /* NULL = no such port */
+	struct dp_port ports[RTE_MAX_ETHPORTS];  /* the first nb_ports */
+	const struct dp_port *by_id[DP_MAX_IDS]; /* NULL = no such port */
+	bool has_work; /* there are holds, or packets of the control thread's to send */
+	uint16_t nb_holds;
+	const struct dp_port *holds[DP_MAX_IDS]; /* ports with a hold */
+	struct dp_port departed[DP_MAX_DEPARTED];
 	struct dp_share shares[SW_MAX_WORKERS];
 };
 

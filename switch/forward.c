@@ -15,11 +15,15 @@
 #include <rte_byteorder.h>
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
+#include <rte_ring.h>
 
+#include "address.h"
+#include "announce.h"
 #include "capture.h"
 #include "egress.h"
 #include "fdb.h"
 #include "forward.h"
+#include "hold.h"
 
 /** 01:80:c2:00:00:00 to 0f, as fdb_mac() has it. */
 #define LINK_LOCAL UINT64_C(0x000000c28001)
@@ -79,8 +83,8 @@ check_addresses(const struct dp_port *in, uint64_t dst, uint64_t src)
 	return STATS_DROP_NONE;
 }
 
-static void
-send_burst(struct forward *fwd, const struct dp_port *out, struct rte_mbuf **mbufs, uint16_t nb)
+uint16_t
+forward_tx(struct forward *fwd, const struct dp_port *out, struct rte_mbuf **mbufs, uint16_t nb)
 {
 	struct stats_worker *stats = &out->state->stats[fwd->worker];
 	struct capture *capture = atomic_load_explicit(&out->state->capture, memory_order_acquire);
@@ -102,8 +106,16 @@ send_burst(struct forward *fwd, const struct dp_port *out, struct rte_mbuf **mbu
 		bytes += lens[i];
 	stats_add(&stats->tx_packets, sent);
 	stats_add(&stats->tx_bytes, bytes);
+	return sent;
+}
+
+static void
+send_burst(struct forward *fwd, const struct dp_port *out, struct rte_mbuf **mbufs, uint16_t nb)
+{
+	uint16_t sent = forward_tx(fwd, out, mbufs, nb);
+
 	if (unlikely(sent < nb)) {
-		stats_add(&stats->drops[STATS_DROP_TX_FULL], nb - sent);
+		forward_count_drop(fwd, out, STATS_DROP_TX_FULL, nb - sent);
 		rte_pktmbuf_free_bulk(mbufs + sent, nb - sent);
 	}
 }
@@ -122,9 +134,8 @@ forward_flush(struct forward *fwd)
 	fwd->nb_pending = 0;
 }
 
-/* Hand one packet to a port. Consumes @mbuf. */
-static void
-forward_to(struct forward *fwd, const struct forward_pkt *pkt, struct rte_mbuf *mbuf,
+void
+forward_send(struct forward *fwd, const struct forward_pkt *pkt, struct rte_mbuf *mbuf,
 		const struct dp_port *in, const struct dp_port *out)
 {
 	struct forward_txq *txq = &fwd->txqs[out->id];
@@ -154,10 +165,19 @@ drop_in(const struct forward *fwd, const struct dp_port *in, struct rte_mbuf *mb
 	rte_pktmbuf_free(mbuf);
 }
 
-static bool
-has_link(const struct dp_port *port)
+/* Hand one packet to a port of a flood. Consumes @mbuf. */
+static void
+forward_to(struct forward *fwd, struct forward_pkt *pkt, struct rte_mbuf *mbuf,
+		const struct dp_port *in, const struct dp_port *out)
 {
-	return atomic_load_explicit(&port->state->link_up, memory_order_relaxed);
+	struct forward_pkt copy = *pkt;
+
+	if (likely(forward_has_link(out) || out->hold == NULL)) {
+		forward_send(fwd, pkt, mbuf, in, out);
+		return;
+	}
+	copy.mbuf = mbuf;
+	hold_put(fwd, &copy, in, out);
 }
 
 /* To every other port of the VLAN that has link. Copies and clones are made only for several. */
@@ -168,10 +188,13 @@ flood(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port *in)
 	uint16_t vid = pkt->tci & VLAN_ID_MASK;
 	uint16_t nb = 0;
 
+	if (in->state->addresses != NULL)
+		address_note(in->state->addresses, pkt);
 	for (uint16_t i = 0; i < fwd->view->nb_ports; i++) {
 		const struct dp_port *out = &fwd->view->ports[i];
 
-		if (out != in && vlan_is_member(&out->vlan, vid) && has_link(out))
+		if (out != in && vlan_is_member(&out->vlan, vid) &&
+				(forward_has_link(out) || hold_wants_flood(out, pkt)))
 			outs[nb++] = out;
 	}
 	if (nb == 0) {
@@ -206,14 +229,60 @@ forward_known(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port
 	}
 	if (!vlan_is_member(&out->vlan, pkt->tci & VLAN_ID_MASK))
 		drop = STATS_DROP_TX_NOT_MEMBER;
-	else if (!has_link(out))
+	else if (!forward_has_link(out)) {
+		if (out->hold != NULL) {
+			hold_put(fwd, pkt, in, out);
+			return;
+		}
 		drop = STATS_DROP_TX_LINK_DOWN;
+	}
 	if (unlikely(drop != STATS_DROP_NONE)) {
 		forward_count_drop(fwd, out, drop, 1);
 		rte_pktmbuf_free(pkt->mbuf);
 		return;
 	}
-	forward_to(fwd, pkt, pkt->mbuf, in, out);
+	forward_send(fwd, pkt, pkt->mbuf, in, out);
+}
+
+void
+forward_injected(struct forward *fwd)
+{
+	struct rte_mbuf *mbuf;
+
+	while (fwd->injected != NULL && rte_ring_sc_dequeue(fwd->injected, (void **)&mbuf) == 0) {
+		const struct announce_where *where = announce_where(mbuf);
+		const struct dp_port *in = fwd->view->by_id[where->in];
+		const struct dp_port *out =
+				where->out != FDB_ANY ? fwd->view->by_id[where->out] : NULL;
+		struct forward_pkt pkt = {
+				.mbuf = mbuf,
+				.eth = *rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *),
+				.tci = where->vid,
+				.l2_len = sizeof(pkt.eth),
+		};
+
+		if (in == NULL || (where->out != FDB_ANY && out == NULL))
+			rte_pktmbuf_free(mbuf);
+		else if (out != NULL)
+			forward_known(fwd, &pkt, in, out);
+		else
+			flood(fwd, &pkt, in);
+	}
+}
+
+/* To wherever @entry says. */
+static void
+forward_by(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port *in,
+		const struct fdb_entry *entry)
+{
+	const struct dp_port *out = NULL;
+
+	if (entry != NULL)
+		out = fwd->view->by_id[fdb_entry_port(entry)];
+	if (out != NULL)
+		forward_known(fwd, pkt, in, out);
+	else
+		flood(fwd, pkt, in);
 }
 
 /* Learn from the source, then forward. @entries: what the FDB has for source and destination. */
@@ -221,8 +290,10 @@ static void
 forward_one(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port *in,
 		const uint64_t keys[2], struct fdb_entry *const entries[2])
 {
-	const struct dp_port *out = NULL;
-
+	if (unlikely(fwd->view->has_work) && hold_came_back(fwd, in, entries)) {
+		forward_by(fwd, pkt, in, entries[1]);
+		return;
+	}
 	switch (fdb_learn(fwd->fdb, entries[0], keys[0], in->id, in->fdb_max)) {
 	case FDB_STATIC:
 		drop_in(fwd, in, pkt->mbuf, STATS_DROP_RX_SRC_STATIC);
@@ -234,12 +305,7 @@ forward_one(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port *
 	case FDB_BUSY:
 		break;
 	}
-	if (entries[1] != NULL)
-		out = fwd->view->by_id[fdb_entry_port(entries[1])];
-	if (out != NULL)
-		forward_known(fwd, pkt, in, out);
-	else
-		flood(fwd, pkt, in);
+	forward_by(fwd, pkt, in, entries[1]);
 }
 
 void

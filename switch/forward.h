@@ -19,6 +19,7 @@
 #define FORWARD_BURST 32u
 
 struct fdb;
+struct rte_ring;
 
 /** Packets on their way to a port. */
 struct forward_txq {
@@ -32,8 +33,9 @@ struct forward {
 	unsigned int worker; /* index of the worker's counters and tx queues */
 	const struct dp_view *view;
 	struct fdb *fdb;
-	struct rte_mempool *pool; /* for private headers, copies, clones */
-	uint16_t nb_pending;      /* ports that may have packets in @txqs */
+	struct rte_mempool *pool;  /* for private headers, copies, clones */
+	struct rte_ring *injected; /* packets that the control thread has made; NULL = not here */
+	uint16_t nb_pending;       /* ports that may have packets in @txqs */
 	uint16_t pending[RTE_MAX_ETHPORTS];
 	struct forward_txq txqs[RTE_MAX_ETHPORTS]; /* by port id */
 };
@@ -57,6 +59,27 @@ void forward_burst(struct forward *fwd, const struct dp_port *in, struct rte_mbu
 
 /** Send what is pending; once per round over the rx queues, before a quiescent state. */
 void forward_flush(struct forward *fwd);
+
+/**
+ * Hand a packet to a port that has link, to be sent with the next flush.
+ *
+ * @mbuf  its data: pkt->mbuf or a clone of it; consumed
+ */
+void forward_send(struct forward *fwd, const struct forward_pkt *pkt, struct rte_mbuf *mbuf,
+		const struct dp_port *in, const struct dp_port *out);
+
+/** Send at once, and count. Returns how many the port took; the others remain the caller's. */
+uint16_t forward_tx(struct forward *fwd, const struct dp_port *out, struct rte_mbuf **mbufs,
+		uint16_t nb);
+
+/** Send what the control thread has put into fwd->injected (announce.h). */
+void forward_injected(struct forward *fwd);
+
+static inline bool
+forward_has_link(const struct dp_port *port)
+{
+	return atomic_load_explicit(&port->state->link_up, memory_order_relaxed);
+}
 
 /** Count packets of @port that are dropped. */
 static inline void

@@ -15,6 +15,7 @@
 #include <rte_pause.h>
 #include <rte_rcu_qsbr.h>
 
+#include "hold.h"
 #include "lcore.h"
 #include "sw_log.h"
 
@@ -55,6 +56,7 @@ lcore_create(struct lcore_set **set_out, const struct lcore_conf *conf, struct a
 		worker->fwd.worker = i;
 		worker->fwd.fdb = conf->fdb;
 		worker->fwd.pool = conf->pool;
+		worker->fwd.injected = i == 0 ? conf->injected : NULL;
 		rte_rcu_qsbr_thread_register(conf->rcu, i);
 	}
 	*set_out = set;
@@ -83,6 +85,10 @@ poll_queues(struct worker *worker)
 	fwd->view = atomic_load_explicit(&worker->set->view, memory_order_acquire);
 	if (fwd->view == NULL)
 		return 0;
+	if (unlikely(fwd->view->has_work)) {
+		total = hold_drain(fwd);
+		forward_injected(fwd);
+	}
 	share = &fwd->view->shares[fwd->worker];
 	for (uint16_t i = 0; i < share->nb_rxqs; i++) {
 		const struct dp_rxq *rxq = &share->rxqs[i];

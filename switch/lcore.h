@@ -25,12 +25,14 @@
 
 struct rte_rcu_qsbr;
 struct rte_mempool;
+struct rte_ring;
 
 struct lcore_conf {
 	unsigned int nb_workers; /* 1..SW_MAX_WORKERS */
 	uint32_t idle_us;        /* longest sleep, 0 = never sleep */
 	struct fdb *fdb;
 	struct rte_mempool *pool;
+	struct rte_ring *injected; /* packets of the control thread's, for the first worker */
 	struct rte_rcu_qsbr *rcu;
 };
 

@@ -16,7 +16,9 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
+#include "address.h"
 #include "fdb.h"
+#include "hold.h"
 #include "lcore.h"
 #include "port.h"
 #include "sw_log.h"
@@ -44,6 +46,7 @@ fill_dp_port(const struct sw *sw, const struct port *port, struct dp_port *dp)
 			.mac = fdb_mac(port->mac),
 			.vlan = port->rules.vlan,
 			.state = port->state,
+			.hold = port->hold,
 	};
 }
 
@@ -58,6 +61,32 @@ share_out(const struct sw *sw, struct dp_view *view, const struct dp_port *dp, u
 			if (view->shares[w].nb_rxqs < least->nb_rxqs)
 				least = &view->shares[w];
 		least->rxqs[least->nb_rxqs++] = (struct dp_rxq){.port = dp, .queue = q};
+	}
+}
+
+static void
+add_hold(struct dp_view *view, const struct dp_port *dp)
+{
+	view->has_work = true;
+	view->holds[view->nb_holds++] = dp;
+}
+
+/* While the port is still there, its packets come by it. */
+static void
+add_departed(const struct sw *sw, struct dp_view *view)
+{
+	for (unsigned int i = 0; i < DP_MAX_DEPARTED; i++) {
+		const struct departed *departed = sw->departed[i];
+
+		if (departed == NULL)
+			continue;
+		view->by_id[departed->dp.id] = view->by_id[departed->port_id];
+		if (sw->ports[departed->port_id] != NULL &&
+				sw->ports[departed->port_id]->hold == departed->dp.hold)
+			continue;
+		view->departed[i] = departed->dp;
+		view->by_id[departed->dp.id] = &view->departed[i];
+		add_hold(view, &view->departed[i]);
 	}
 }
 
@@ -80,9 +109,19 @@ publish(struct sw *sw, const struct port *unpolled, struct avp_err *err)
 		view->nb_ports++;
 		if (port != unpolled)
 			share_out(sw, view, dp, port->nb_rxq);
+		if (dp->hold != NULL)
+			add_hold(view, dp);
+		view->has_work |= port->move.announce_us != 0;
 	}
+	add_departed(sw, view);
 	free(lcore_publish(sw->lcores, view));
 	return 0;
+}
+
+int
+port_publish(struct sw *sw, struct avp_err *err)
+{
+	return publish(sw, NULL, err);
 }
 
 static bool
@@ -134,6 +173,22 @@ add_static(struct sw *sw, const struct port *port, const struct vlan_rules *rule
 	return 0;
 }
 
+int
+port_add_static(struct sw *sw, struct port *port, struct avp_err *err)
+{
+	int rc = add_static(sw, port, &port->rules.vlan, NULL, err);
+
+	port->has_static = rc == 0;
+	return rc;
+}
+
+void
+port_del_static(struct sw *sw, struct port *port)
+{
+	del_static(sw, port, &port->rules.vlan, NULL);
+	port->has_static = false;
+}
+
 struct port *
 port_find(const struct sw *sw, const char *name, struct avp_err *err)
 {
@@ -173,11 +228,18 @@ find_domain(const struct sw *sw, const char *domain)
 	return free_id;
 }
 
+void
+port_state_free(struct dp_state *state)
+{
+	if (state != NULL)
+		address_table_destroy(state->addresses);
+	rte_free(state);
+}
+
 static void
 port_free(struct port *port)
 {
-	if (port->state != NULL)
-		rte_free(port->state);
+	port_state_free(port->state);
 	free(port);
 }
 
@@ -203,24 +265,33 @@ port_new(const struct sw *sw, const struct port_params *params)
 	}
 	for (unsigned int i = 0; i < DP_MAX_QUEUES; i++)
 		rte_spinlock_init(&port->state->tx_locks[i]);
+	if (port->type != PORT_TYPE_AVP)
+		return port;
+	port->state->addresses = address_table_create();
+	if (port->state->addresses == NULL) {
+		port_free(port);
+		return NULL;
+	}
 	return port;
 }
 
 /* Let the workers see an opened port. */
 static int
-port_enter(struct sw *sw, struct port *port, struct avp_err *err)
+port_enter(struct sw *sw, struct port *port, bool is_incoming, struct avp_err *err)
 {
-	int rc = add_static(sw, port, &port->rules.vlan, NULL, err);
+	int rc = is_incoming ? port_move_incoming(sw, port, err) : port_add_static(sw, port, err);
 
 	if (rc != 0)
 		return rc;
 	sw->ports[port->id] = port;
-	atomic_store_explicit(
-			&port->state->link_up, port_ethdev_has_link(port), memory_order_relaxed);
+	port->link_up = port_ethdev_has_link(port);
+	atomic_store_explicit(&port->state->link_up, port->link_up && port->hold == NULL,
+			memory_order_relaxed);
 	rc = publish(sw, NULL, err);
 	if (rc != 0) {
 		sw->ports[port->id] = NULL;
-		del_static(sw, port, &port->rules.vlan, NULL);
+		port_del_static(sw, port);
+		hold_destroy(port->hold);
 	}
 	return rc;
 }
@@ -250,7 +321,7 @@ port_add(struct sw *sw, const struct port_params *params, struct port **port_out
 	rc = port_ethdev_open(sw, port, params, err);
 	if (rc != 0)
 		goto err_free;
-	rc = port_enter(sw, port, err);
+	rc = port_enter(sw, port, params->incoming, err);
 	if (rc != 0)
 		goto err_close;
 	SW_LOG(NOTICE, "%s: added: %s", port->name, port->device);
@@ -274,7 +345,8 @@ port_set(struct sw *sw, struct port *port, const struct port_params *params, str
 
 	if (rc != 0)
 		return rc;
-	rc = add_static(sw, port, &rules.vlan, &old.vlan, err);
+	if (port->has_static)
+		rc = add_static(sw, port, &rules.vlan, &old.vlan, err);
 	if (rc != 0)
 		return rc;
 	port->rules = rules;
@@ -295,18 +367,28 @@ port_set(struct sw *sw, struct port *port, const struct port_params *params, str
 void
 port_del(struct sw *sw, struct port *port)
 {
+	struct departed *departed;
 	struct avp_err err;
 
 	port_capture_stop(sw, port, NULL);
+	port_move_fini(port);
+	departed = departed_create(sw, port);
 	while (publish(sw, port, &err) != 0)
 		SW_LOG(ERR, "%s: waiting to delete: %s", port->name, err.msg);
+	if (departed != NULL)
+		fdb_move_kept(sw->fdb, port->id, departed->dp.id);
+	fdb_del_kept(sw->fdb, port->id);
 	fdb_flush(sw->fdb, port->id, FDB_ANY);
-	del_static(sw, port, &port->rules.vlan, NULL);
+	port_del_static(sw, port);
 	sw->ports[port->id] = NULL;
 	while (publish(sw, NULL, &err) != 0)
 		SW_LOG(ERR, "%s: waiting to delete: %s", port->name, err.msg);
 	port_ethdev_close(port);
 	SW_LOG(NOTICE, "%s: deleted", port->name);
+	if (departed != NULL)
+		port->state = NULL;
+	else
+		hold_destroy(port->hold);
 	port_free(port);
 }
 
@@ -316,6 +398,7 @@ port_del_all(struct sw *sw)
 	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++)
 		if (sw->ports[id] != NULL)
 			port_del(sw, sw->ports[id]);
+	departed_end_all(sw);
 	if (sw->lcores != NULL)
 		free(lcore_publish(sw->lcores, NULL));
 }
@@ -344,9 +427,14 @@ port_poll_links(struct sw *sw)
 		if (port == NULL)
 			continue;
 		up = port_ethdev_has_link(port);
-		if (atomic_exchange_explicit(&port->state->link_up, up, memory_order_relaxed) == up)
+		if (port->hold == NULL)
+			atomic_store_explicit(&port->state->link_up, up, memory_order_relaxed);
+		if (port->link_up == up)
 			continue;
+		port->link_up = up;
 		log_link(port, up);
+		if (port->hold != NULL)
+			port_move_wake(sw);
 		if (!up)
 			fdb_flush(sw->fdb, id, FDB_ANY);
 	}

@@ -131,6 +131,8 @@ port_avp_device(const struct sw *sw, struct port *port, const struct port_params
 		append(port->device, &len, ",mode=%04" PRIo32, params->socket_mode);
 	if (PARAMS_GIVEN(params, PORT_PARAM_VLAN_OFFLOAD))
 		append(port->device, &len, ",vlan_offload=%d", params->vlan_offload);
+	if (params->incoming)
+		append(port->device, &len, ",incoming=1");
 	if (port->domain[0] != '\0')
 		append(port->device, &len, ",domain=%s", port->domain);
 	if (len >= sizeof(port->device))

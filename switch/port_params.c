@@ -46,6 +46,7 @@ const struct param port_param_table[PORT_NB_PARAMS + 1] = {
 		[PORT_PARAM_VLAN_OFFLOAD] =
 				PARAM("vlan_offload", PARAM_BOOL, struct port_params, vlan_offload),
 		[PORT_PARAM_DOMAIN] = PARAM("domain", PARAM_NAME, struct port_params, domain),
+		[PORT_PARAM_INCOMING] = PARAM("incoming", PARAM_BOOL, struct port_params, incoming),
 		{0},
 };
 
@@ -54,7 +55,8 @@ const struct param port_param_table[PORT_NB_PARAMS + 1] = {
 #define AVP_ONLY                                                                               \
 	(BIT(PORT_PARAM_SOCKET) | BIT(PORT_PARAM_SOCKET_MODE) | BIT(PORT_PARAM_MAC) |          \
 			BIT(PORT_PARAM_RING) | BIT(PORT_PARAM_BUFFERS) | BIT(PORT_PARAM_MRU) | \
-			BIT(PORT_PARAM_VLAN_OFFLOAD) | BIT(PORT_PARAM_DOMAIN))
+			BIT(PORT_PARAM_VLAN_OFFLOAD) | BIT(PORT_PARAM_DOMAIN) |                \
+			BIT(PORT_PARAM_INCOMING))
 #define UPLINK_ONLY (BIT(PORT_PARAM_DEVICE) | BIT(PORT_PARAM_MTU))
 
 /* The first parameter of @params that is in @refused, or NULL. */

@@ -17,23 +17,24 @@
 #define SW_MAX_WORKERS 8u
 
 /** X(id, name): rx_ = came from the port, tx_ = was on its way to the port. */
-#define STATS_DROPS(X)                      \
-	X(RX_RUNT, "rx_runt")               \
-	X(RX_TAGGED, "rx_tagged")           \
-	X(RX_UNTAGGED, "rx_untagged")       \
-	X(RX_VLAN, "rx_vlan")               \
-	X(RX_SRC_INVALID, "rx_src_invalid") \
-	X(RX_SRC_MAC, "rx_src_mac")         \
-	X(RX_SRC_STATIC, "rx_src_static")   \
-	X(RX_LINK_LOCAL, "rx_link_local")   \
-	X(RX_SAME_PORT, "rx_same_port")     \
-	X(RX_NO_MEMBER, "rx_no_member")     \
-	X(RX_NO_MBUF, "rx_no_mbuf")         \
-	X(TX_LINK_DOWN, "tx_link_down")     \
-	X(TX_NOT_MEMBER, "tx_not_member")   \
-	X(TX_DOUBLE_TAG, "tx_double_tag")   \
-	X(TX_TOO_LONG, "tx_too_long")       \
-	X(TX_NO_MBUF, "tx_no_mbuf")         \
+#define STATS_DROPS(X)                          \
+	X(RX_RUNT, "rx_runt")                   \
+	X(RX_TAGGED, "rx_tagged")               \
+	X(RX_UNTAGGED, "rx_untagged")           \
+	X(RX_VLAN, "rx_vlan")                   \
+	X(RX_SRC_INVALID, "rx_src_invalid")     \
+	X(RX_SRC_MAC, "rx_src_mac")             \
+	X(RX_SRC_STATIC, "rx_src_static")       \
+	X(RX_LINK_LOCAL, "rx_link_local")       \
+	X(RX_SAME_PORT, "rx_same_port")         \
+	X(RX_NO_MEMBER, "rx_no_member")         \
+	X(RX_NO_MBUF, "rx_no_mbuf")             \
+	X(TX_LINK_DOWN, "tx_link_down")         \
+	X(TX_HOLD_OVERFLOW, "tx_hold_overflow") \
+	X(TX_NOT_MEMBER, "tx_not_member")       \
+	X(TX_DOUBLE_TAG, "tx_double_tag")       \
+	X(TX_TOO_LONG, "tx_too_long")           \
+	X(TX_NO_MBUF, "tx_no_mbuf")             \
 	X(TX_FULL, "tx_full")
 
 #define STATS_DROP_ENUM(id, name) STATS_DROP_##id,

@@ -17,10 +17,12 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
 
 #include "avp_sock.h"
 #include "ctl.h"
 #include "fdb.h"
+#include "hold.h"
 #include "lcore.h"
 #include "port.h"
 #include "sw.h"
@@ -28,6 +30,7 @@
 #define TICK_US 100000u
 #define TICKS_PER_SECOND (1000000u / TICK_US)
 #define POOL_CACHE 256u
+#define INJECTED_SIZE 1024u
 
 void
 sw_conf_init(struct sw_conf *conf)
@@ -40,6 +43,8 @@ sw_conf_init(struct sw_conf *conf)
 			.mbufs = 16384,
 			.mbuf_size = 2048,
 			.idle_us = 250,
+			.hold_bytes = 64 << 20,
+			.hold_ms = 5000,
 			.control = SW_DEFAULT_CONTROL,
 	};
 }
@@ -87,6 +92,8 @@ create_loop(struct sw *sw, struct avp_err *err)
 	rc = avp_watch_add(sw->loop, &sw->link_watch, EPOLLIN);
 	if (rc == 0)
 		rc = avp_timer_init(sw->loop, &sw->tick, tick_expired);
+	if (rc == 0)
+		rc = avp_timer_init(sw->loop, &sw->move_timer, port_move_expired);
 	if (rc != 0)
 		return avp_err_set(err, -rc, "event loop: %s", strerror(-rc));
 	avp_timer_set(&sw->tick, TICK_US, TICK_US);
@@ -123,6 +130,14 @@ create_tables(struct sw *sw, struct avp_err *err)
 	if (rc != 0)
 		return rc;
 	fdb_age(sw->fdb, now_s());
+	rc = hold_memory_create(&sw->hold_memory, conf->hold_bytes, err);
+	if (rc != 0)
+		return rc;
+	sw->injected = rte_ring_create("avp_injected", INJECTED_SIZE, rte_socket_id(),
+			RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (sw->injected == NULL)
+		return avp_err_set(err, ENOMEM, "not enough memory, see --memory");
+	lcore_conf.injected = sw->injected;
 	lcore_conf.fdb = sw->fdb;
 	lcore_conf.pool = sw->pool;
 	lcore_conf.rcu = sw->rcu;
@@ -157,9 +172,21 @@ destroy_loop(struct sw *sw)
 		return;
 	if (sw->tick.loop != NULL)
 		avp_timer_fini(&sw->tick);
+	if (sw->move_timer.loop != NULL)
+		avp_timer_fini(&sw->move_timer);
 	if (sw->link_watch.fd >= 0)
 		avp_watch_remove(sw->loop, &sw->link_watch);
 	avp_loop_destroy(sw->loop);
+}
+
+static void
+destroy_injected(struct rte_ring *ring)
+{
+	struct rte_mbuf *mbuf;
+
+	while (ring != NULL && rte_ring_sc_dequeue(ring, (void **)&mbuf) == 0)
+		rte_pktmbuf_free(mbuf);
+	rte_ring_free(ring);
 }
 
 void
@@ -172,6 +199,8 @@ sw_destroy(struct sw *sw)
 	destroy_loop(sw);
 	avp_sock_close(&sw->link_watch.fd);
 	lcore_destroy(sw->lcores);
+	destroy_injected(sw->injected);
+	hold_memory_destroy(sw->hold_memory);
 	fdb_destroy(sw->fdb);
 	rte_free(sw->rcu);
 	rte_mempool_free(sw->pool);

@@ -15,17 +15,22 @@
 
 #include "avp_err.h"
 #include "avp_loop.h"
+#include "dp.h"
 #include "network.h"
 #include "stats.h"
 
 #define SW_DEFAULT_CONTROL "/run/avp/switch.sock"
 
 struct ctl;
+struct ctl_move;
+struct departed;
 struct fdb;
+struct hold_memory;
 struct lcore_set;
 struct port;
 struct rte_mempool;
 struct rte_rcu_qsbr;
+struct rte_ring;
 
 /** Settings fixed at start; section [switch] of the configuration file and the command line. */
 struct sw_conf {
@@ -36,6 +41,8 @@ struct sw_conf {
 	uint64_t mbufs;        /* in the pool of uplinks */
 	uint64_t mbuf_size;    /* bytes of packet in one */
 	uint64_t idle_us;      /* longest sleep of a worker, 0 = none */
+	uint64_t hold_bytes;   /* packets kept for VMs that move, in memory */
+	uint64_t hold_ms;      /* and in time */
 	bool busy_poll;
 	char control[PARAMS_TEXT_SIZE]; /* path of the control socket */
 };
@@ -49,7 +56,12 @@ struct sw {
 	struct lcore_set *lcores;
 	struct network_table networks;
 	struct port *ports[RTE_MAX_ETHPORTS]; /* by DPDK port id */
+	struct departed *departed[DP_MAX_DEPARTED];
+	struct hold_memory *hold_memory;
+	struct rte_ring *injected;   /* packets of ours that a worker sends */
+	struct avp_timer move_timer; /* runs while a port is on the move */
 	struct ctl *ctl;
+	struct ctl_move *moves; /* requests that wait for their end */
 	struct avp_timer tick;
 	struct avp_watch link_watch; /* an eventfd that link callbacks write to */
 	uint32_t nb_ticks;

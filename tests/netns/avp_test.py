@@ -8,7 +8,7 @@
 The guest is testpmd with net_avp_user: the same path as with a VM, without one.
 """
 
-from hosts import HostsTest, frame, main, send_frames
+from hosts import HostsTest, frame, mac_of, main, send_frames
 from switch import Guest, Refused, wait_for
 
 CONFIG = """
@@ -71,6 +71,16 @@ class Avp(HostsTest):
         self.assert_reaches(self.a, "192.0.2.2", 10)
         self.assert_file_arrives(self.a, self.b, "192.0.2.2", FORWARDING)
         self.assert_file_arrives(self.b, self.a, "192.0.2.1", FORWARDING)
+
+    def test_addresses_behind_a_guest_are_noted(self):
+        self.start()
+        self.connect()
+        self.assertEqual(self.running.port("p1")["addresses"], [])
+        # Its request for the other's address comes from the guest at the other port.
+        self.assert_reaches(self.a, "192.0.2.2")
+        self.assertEqual(self.running.port("p1")["addresses"],
+                         [{"vlan": 200, "mac": mac_of(self.a), "address": "192.0.2.1"}])
+        self.assertIsNone(self.running.port("u0").get("addresses"))
 
     def test_counters_of_both_ports_agree(self):
         self.start()

@@ -32,18 +32,19 @@ class HostsTest(unittest.TestCase):
         self.place = self.stack.enter_context(Namespace("switch"))
         self.nb_hosts = 0
 
-    def host(self, address=None):
+    def host(self, address=None, place=None):
         """A host with eth0, and a cable from there to the switch; its end there is up<number>."""
         number = self.nb_hosts
         self.nb_hosts += 1
         host = self.stack.enter_context(Namespace("host%d" % number))
-        veth(self.place, "up%d" % number, host, "eth0")
+        veth(place or self.place, "up%d" % number, host, "eth0")
         if address:
             host.run("ip address add %s/24 dev eth0" % address)
         return host
 
-    def switch(self, config, *options):
-        return self.stack.enter_context(Switch(self.binary, config, options, self.place))
+    def switch(self, config, *options, place=None):
+        return self.stack.enter_context(Switch(self.binary, config, options,
+                                               place or self.place))
 
     def guest(self, *sockets):
         return self.stack.enter_context(Guest(self.plugin, sockets))

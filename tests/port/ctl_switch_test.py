@@ -84,13 +84,34 @@ class Together(unittest.TestCase):
                   "device": "net_null9", "check_source_mac": "off", "fdb_max": "9", "queues": "1",
                   "mtu": "1500", "ring": "256", "buffers": "1024", "mac": "02:00:00:00:00:01",
                   "mru": "2048", "vlan_offload": "on", "domain": "one", "socket": "/nowhere/p.sock",
-                  "socket_mode": "0600"}
+                  "socket_mode": "0600", "incoming": "on"}
         keys = re.findall(r"^  (\w+)=", text, re.M)
         self.assertEqual(set(keys), set(values))
         for key in set(keys) - {"type", "device"}:
             done = self.switch.run("port add x%s type=vdev device=net_null_%s %s=%s"
                                    % (key[:8], key[:8], key, values[key]))
             self.assertNotRegex(done.stderr, "no such parameter", key)
+
+    def test_ports_are_detached_and_attached(self):
+        self.has_avp()
+        self.switch.call("network add blue vlan=100")
+        for name in ("p0", "p1"):
+            self.switch.call("port add %s network=blue" % name)
+        done = self.switch.run("port detach p1 p0 timeout_ms=100")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^NAME  RESULT +US\np0    absent +\d+\np1    absent +\d+\n$")
+        self.assertEqual(self.switch.call("port show p0")[0]["migration"], "detached")
+        self.switch.call("port depart p0")
+        self.assertEqual(self.switch.call("port show p0")[0]["migration"], "departed")
+        addresses = '[{"vlan":100,"mac":"02:00:00:00:00:01","address":"192.0.2.1"}]'
+        ends = json.loads(self.switch.run("port attach p0 p1 --json",
+                                          "addresses=" + addresses).stdout)
+        self.assertEqual([(end["name"], end["result"]) for end in ends],
+                         [("p0", "absent"), ("p1", "absent")])
+        self.assertEqual(self.switch.call("port show p0")[0]["addresses"], json.loads(addresses))
+        self.refused("port depart p0", "p0: is not detached")
+        self.assertIn("must be JSON or @FILE",
+                      self.switch.run("port attach p0", "addresses=x").stderr)
 
     def test_refusals_name_object_value_and_limit(self):
         self.switch.call("network add blue vlan=100")

@@ -85,7 +85,7 @@ teardown(void **state)
 static json_t *
 ask(struct place *place, const char *line)
 {
-	char *text = ctl_answer(place->sw, NULL, line, strlen(line));
+	char *text = ctl_answer(place->sw, NULL, line, strlen(line), NULL);
 	json_t *answer;
 
 	assert_non_null(text);
@@ -583,9 +583,9 @@ messages_on_the_link_are_limited_in_rate(void **state)
 	expect_done(place, PORT_ADD("a", ""));
 	rte_openlog_stream(log);
 	for (int i = 0; i < 1000; i++) {
-		struct dp_state *dp = place->sw->ports[0]->state;
+		struct port *port = place->sw->ports[0];
 
-		atomic_store(&dp->link_up, !atomic_load(&dp->link_up));
+		port->link_up = !port->link_up;
 		port_poll_links(place->sw);
 	}
 	rte_openlog_stream(NULL);
