@@ -102,6 +102,44 @@ static const struct ctl_key capture_keys[] = {
 		{NULL, 0, NULL, NULL},
 };
 
+static const struct ctl_key vm_keys[] = {
+		{"dir", CTL_KIND_STRING, "DIR", "where running VMs are; default /run/avp/vm"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_key vm_start_keys[] = {
+		{"config", CTL_KIND_STRING, "FILE", "default /etc/avp/vm/NAME.conf"},
+		{"dir", CTL_KIND_STRING, "DIR", "where running VMs are; default /run/avp/vm"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_key vm_migrate_keys[] = {
+		{"downtime_ms", CTL_KIND_NUMBER, "MS",
+				"begin the switch-over when what is left takes this long; default "
+				"300"},
+		{"detach_ms", CTL_KIND_NUMBER, "MS",
+				"how long guests may take to let go of their ports; default 1000"},
+		{"attach_ms", CTL_KIND_NUMBER, "MS",
+				"how long they may take to take them up again; default 10000"},
+		{"stop_ms", CTL_KIND_NUMBER, "MS",
+				"turn back when the VM has stood still this long; default 10000"},
+		{"timeout_s", CTL_KIND_NUMBER, "S",
+				"turn back when memory is not sent by then; default 600"},
+		{"bandwidth_mbit", CTL_KIND_NUMBER, "N", "at most; default: no limit"},
+		{"restore", CTL_KIND_SWITCH, "on|off",
+				"put back the cards' PCI configuration from outside; default on"},
+		{"log", CTL_KIND_STRING, "FILE", "append each step with its times, as JSON"},
+		{"dir", CTL_KIND_STRING, "DIR", "where running VMs are; default /run/avp/vm"},
+		{NULL, 0, NULL, NULL},
+};
+
+static const struct ctl_option vm_migrate_options[] = {
+		[CTL_VM_MIGRATE_TO] = {"--to", "HOST", false, "the node to move it to"},
+		[CTL_VM_MIGRATE_HOSTS] = {"--hosts", "FILE", false,
+				"the list of nodes; default /etc/avp/hosts.conf"},
+		{NULL, NULL, false, NULL},
+};
+
 const struct ctl_command ctl_commands[] = {
 		{"network", "add", "NAME", 1, 1, network_add_keys, NULL,
 				"add a network, a VLAN with a name", NULL, ctl_network_add},
@@ -150,6 +188,21 @@ const struct ctl_command ctl_commands[] = {
 				"The switch writes FILE, with its own rights; FILE must not exist "
 				"yet.\n",
 				ctl_capture},
+		{"vm", "start", "NAME", 1, 1, vm_start_keys, NULL, "start a VM, with its ports",
+				NULL, ctl_vm_start},
+		{"vm", "stop", "NAME", 1, 1, vm_keys, NULL,
+				"switch a VM off at once; its ports go as well", NULL, ctl_vm_stop},
+		{"vm", "show", "[NAME]", 0, 1, vm_keys, NULL, "list the VMs of this node", NULL,
+				ctl_vm_show},
+		{"vm", "migrate", "NAME", 1, 1, vm_migrate_keys, vm_migrate_options,
+				"move a running VM to another node, without losing packets",
+				"Ctrl-C, or avpctl vm cancel NAME, turns back.\n", ctl_vm_migrate},
+		{"vm", "cancel", "NAME", 1, 1, vm_keys, NULL,
+				"turn back a migration, also one that ended in doubt: it runs here",
+				NULL, ctl_vm_cancel},
+		{"vm", "receive", "NAME", 1, 1, vm_keys, NULL,
+				"the other side of vm migrate, which starts it", NULL,
+				ctl_vm_receive},
 		{"version", NULL, "", 0, 0, NULL, NULL,
 				"show the version of avpctl and of the switch", NULL, ctl_version},
 		{NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},

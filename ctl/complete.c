@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * Completion: see complete.h. Names of ports and networks come from the switch, if there is one.
+ * Completion: see complete.h. Names of ports and networks come from the switch, if there is one,
+ * those of VMs from their folder.
  */
 
 #include "complete.h"
 
+#include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
+#include "vm.h"
 
 static void
 offer(struct ctl *ctl, const char *start, const char *word, const char *end)
@@ -34,6 +38,23 @@ offer_names(struct ctl *ctl, const char *method, const char *start, const char *
 			fprintf(ctl->out, "%s%s\n", before, name);
 	}
 	json_decref(list);
+}
+
+/* The names of VMs, which are those of folders. */
+static void
+offer_vms(struct ctl *ctl, const char *start)
+{
+	struct dirent **entries;
+	int nb, i;
+
+	nb = scandir(ctl_vm_dir(NULL), &entries, NULL, alphasort);
+	for (i = 0; i < nb; i++) {
+		if (entries[i]->d_name[0] != '.')
+			offer(ctl, start, entries[i]->d_name, "");
+		free(entries[i]);
+	}
+	if (nb >= 0)
+		free(entries);
 }
 
 /* First word, or second: each command's word once; entries of one object are neighbours. */
@@ -101,7 +122,9 @@ offer_arguments(struct ctl *ctl, const struct ctl_command *command, int nb_words
 		offer_values(ctl, command, word);
 		return;
 	}
-	if (nb_words == 0 && command->max_words > 0 && !adds)
+	if (nb_words == 0 && strcmp(command->object, "vm") == 0)
+		offer_vms(ctl, word);
+	else if (nb_words == 0 && command->max_words > 0 && !adds)
 		offer_names(ctl, network ? "network.show" : "port.show", word, "");
 	if (nb_words < (int)command->min_words)
 		return;

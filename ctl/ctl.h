@@ -102,6 +102,12 @@ enum ctl_status ctl_fdb_show(struct ctl *, const struct ctl_args *, struct ctl_e
 enum ctl_status ctl_fdb_flush(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_stats(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_capture(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_vm_start(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_vm_stop(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_vm_show(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_vm_migrate(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_vm_cancel(struct ctl *, const struct ctl_args *, struct ctl_error *);
+enum ctl_status ctl_vm_receive(struct ctl *, const struct ctl_args *, struct ctl_error *);
 enum ctl_status ctl_version(struct ctl *, const struct ctl_args *, struct ctl_error *);
 
 /** Indices of the options of commands that have some; see commands.c. */
@@ -112,6 +118,10 @@ enum {
 enum {
 	CTL_STATS_WATCH,
 	CTL_STATS_COUNT,
+};
+enum {
+	CTL_VM_MIGRATE_TO,
+	CTL_VM_MIGRATE_HOSTS,
 };
 
 /**

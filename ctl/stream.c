@@ -204,8 +204,8 @@ ctl_stream_object(struct ctl_stream *stream, json_t **object, const struct ctl_l
 	*object = json_loads(line, 0, &cause);
 	free(line);
 	if (*object == NULL)
-		return ctl_fail(err, EPROTO, "%s: %s's answer is not JSON: %s", what,
-				stream->peer, cause.text);
+		return ctl_fail(err, EPROTO, "%s: %s's answer is not JSON: %s", what, stream->peer,
+				cause.text);
 	if (json_is_object(*object))
 		return CTL_DONE;
 	json_decref(*object);

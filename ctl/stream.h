@@ -17,7 +17,7 @@
 
 /** Until when something may take. */
 struct ctl_limit {
-	int64_t end_us; /* as ctl_now_us() */
+	int64_t end_us;  /* as ctl_now_us() */
 	unsigned int ms; /* what it was at first, for messages */
 };
 

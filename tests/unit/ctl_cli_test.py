@@ -413,8 +413,8 @@ class Errors(Cli):
                 ("", "no command given; avpctl --help lists them"),
                 ("prot show", 'prot: no such command; did you mean "port"?'),
                 ("port list", 'port list: no such command; did you mean "show"?; '
-                              "there are: add, del, set, show"),
-                ("port", "port: then one of: add, del, set, show"),
+                              "there are: add, del, set, detach, attach, depart, show"),
+                ("port", "port: then one of: add, del, set, detach, attach, depart, show"),
                 ("port del", "port del: needs NAME"),
                 ("port add network=blue", "port add: needs NAME"),
                 ("port add p0 netwrk=blue", 'netwrk: no such key; did you mean "network"?'),
@@ -464,7 +464,7 @@ class Completion(Cli):
 
     def test_words_of_commands(self):
         self.assertEqual(self.offers("avpctl "),
-                         ["network", "port", "fdb", "stats", "capture", "version"])
+                         ["network", "port", "fdb", "stats", "capture", "vm", "version"])
         self.assertEqual(self.offers("avpctl po"), ["port"])
         self.assertEqual(self.offers("avpctl port s"), ["set", "show"])
 
