@@ -59,6 +59,11 @@ demo: all ## a VM with two AVP ports carries traffic between two hosts
 	@devtools/setup vm
 	@BUILD=$(BUILD) vm/demo
 
+.PHONY: demo-migrate
+demo-migrate: all ## a VM with traffic through it moves to another node and back
+	@devtools/setup netns vm
+	@BUILD=$(BUILD) vm/demo-migrate
+
 .PHONY: test
 test: all ## unit and port tests: no root, no huge pages, under a minute
 	@devtools/setup test
