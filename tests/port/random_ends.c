@@ -52,7 +52,8 @@ random_end_fini(struct random_end *end)
  */
 
 void
-random_host_add(struct random_end *host, struct random *rnd, const char *socket)
+random_host_add(struct random_end *host, struct random *rnd, const char *socket,
+		uint32_t min_queues)
 {
 	static const uint32_t rings[] = {64, 256, 256, 1024};
 	static const uint32_t mrus[] = {1522, 2048, 9238, 9238};
@@ -63,8 +64,9 @@ random_host_add(struct random_end *host, struct random *rnd, const char *socket)
 	snprintf(args, sizeof(args),
 			"socket=%s,mac=" MAC ",queues=%u,ring=%u,mru=%u,vlan_offload=%u"
 			",recycle=%u,compact=%u,link_events=%u,rx_interrupts=%u%s",
-			socket, 1 + random_below(rnd, 8), rings[random_below(rnd, RTE_DIM(rings))],
-			mru, host->strips, random_below(rnd, 4) != 0, random_below(rnd, 3) != 0,
+			socket, RTE_MAX(min_queues, 1 + random_below(rnd, 8)),
+			rings[random_below(rnd, RTE_DIM(rings))], mru, host->strips,
+			random_below(rnd, 4) != 0, random_below(rnd, 3) != 0,
 			random_below(rnd, 4) != 0, host->interrupts,
 			random_once_in(rnd, 4) ? ",domain=random,domain_size=256" : "");
 	random_trace("host: add %s", args);

@@ -17,8 +17,9 @@
 void random_end_init(struct random_end *end, enum random_side side);
 void random_end_fini(struct random_end *end);
 
-/** A host port with random arguments on @socket. */
-void random_host_add(struct random_end *host, struct random *rnd, const char *socket);
+/** A host port with random arguments on @socket, and queues for a guest that has @min_queues. */
+void random_host_add(struct random_end *host, struct random *rnd, const char *socket,
+		uint32_t min_queues);
 /** A guest; returns what DPDK did. */
 int random_guest_add(struct random_end *guest, struct random *rnd, const char *socket);
 

@@ -493,7 +493,10 @@ host_wait_guest(struct world *w)
 static void
 host_add(struct world *w)
 {
-	random_host_add(&w->host, &w->rnd, w->socket);
+	/* a guest that waits needs as many queues as it is configured with */
+	const uint32_t min_queues = w->detached ? RTE_MAX(w->guest.nb_rxq, w->guest.nb_txq) : 0;
+
+	random_host_add(&w->host, &w->rnd, w->socket, min_queues);
 	/* a guest that is still there has been told */
 	atomic_store(&host_removed, false);
 	w->host_present = true;
