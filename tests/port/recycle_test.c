@@ -882,6 +882,68 @@ what_was_received_before_an_attach_is_not_the_new_devices(void **state)
 	}
 }
 
+/* A guest that forwards, and keeps each packet for a while in between. */
+struct forwarder {
+	pthread_t thread;
+	atomic_bool quit;
+	uint32_t nb_kept; /* packets that could not be sent: in memory that is not its own */
+};
+
+static void *
+forward_all(void *arg)
+{
+	struct forwarder *forwarder = arg;
+	const uint16_t port_id = pair.guest.port_id;
+
+	while (!atomic_load(&forwarder->quit)) {
+		struct rte_mbuf *pkts[8];
+		const uint16_t nb = rte_eth_rx_burst(port_id, 0, pkts, RTE_DIM(pkts));
+		uint16_t sent;
+
+		if (nb > 0)
+			nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+		sent = rte_eth_tx_burst(port_id, 0, pkts, nb);
+		forwarder->nb_kept += nb - sent;
+		rte_pktmbuf_free_bulk(&pkts[sent], nb - sent);
+	}
+	return NULL;
+}
+
+/* The device's memory does not move with a VM: what lies there must be on its way back before.
+ * (What was copied is the application's own, and moves with it.) */
+static void
+a_detach_waits_for_what_is_being_forwarded(void **state)
+{
+	struct pair_stream to_guest, to_host;
+	struct forwarder forwarder = {0};
+
+	begin(*state, &jumbo, NULL);
+	pair_stream_init(&to_guest, &pair, 1, 2048);
+	pair_stream_init(&to_host, &pair, 1, 2048);
+	assert_int_equal(pthread_create(&forwarder.thread, NULL, forward_all, &forwarder), 0);
+	for (int round = 0; round < 30; round++) {
+		const uint64_t wanted = to_host.received[0] + 60;
+		uint32_t sent = 0;
+
+		while (sent < 60)
+			sent += pair_send(&pair.host, &to_guest, 60 - sent, 200);
+		assert_int_equal(rte_avp_host_detach_begin(pair.host.port_id, 5000), 0);
+		for (int i = 0; i < POLLS &&
+				rte_avp_host_migration_result(pair.host.port_id, NULL, NULL) ==
+						-EINPROGRESS;
+				i++) {
+			pair_receive(&pair.host, &to_host);
+			sched_yield();
+		}
+		assert_int_equal(rte_avp_host_attach(pair.host.port_id, 5000), 0);
+		pair_end_wait_link(&pair.guest, true);
+		assert_int_equal(to_host.received[0], wanted);
+	}
+	atomic_store(&forwarder.quit, true);
+	pthread_join(forwarder.thread, NULL);
+	assert_int_equal(forwarder.nb_kept, 0);
+}
+
 static void
 a_tag_is_stripped_and_inserted_in_place(void **state)
 {
@@ -955,6 +1017,11 @@ main(int argc, char **argv)
 	{                                                                            \
 #name "/off, FIFOs", name, setup_none, teardown, &off_fifos          \
 	}
+#define POINTER(name)                                                 \
+	{#name "/rings", name, setup_none, teardown, &on},            \
+	{                                                             \
+#name "/FIFOs", name, setup_none, teardown, &on_fifos \
+	}
 	const struct CMUnitTest tests[] = {
 			BOTH(forwarded_packets_are_not_copied),
 			TEST(a_host_that_does_not_offer_it_is_served_by_copy),
@@ -975,6 +1042,7 @@ main(int argc, char **argv)
 			BOTH(packets_outlive_their_port),
 			BOTH(packets_outlive_the_host),
 			BOTH(what_was_received_before_an_attach_is_not_the_new_devices),
+			POINTER(a_detach_waits_for_what_is_being_forwarded),
 			BOTH(a_tag_is_stripped_and_inserted_in_place),
 			TEST(wrong_devargs_are_refused),
 	};

@@ -389,8 +389,9 @@ void avpg_queues_open(struct avpg_port *port);
 void avpg_queues_reopen(struct avpg_port *port);
 
 /**
- * Before bursts are kept out: send no more, and give the host time to take what was sent, and the
- * application to receive what is there. No longer than they need, and AVPG_DRAIN_LIMIT_US at most.
+ * Before bursts are kept out: give the application time to receive what is there, then, while it
+ * receives no more, to send what it has of the device's buffers, and the host to take what was
+ * sent. No longer than they need, and AVPG_DRAIN_LIMIT_US at most.
  */
 void avpg_queues_drain(struct avpg_port *port);
 

@@ -24,6 +24,7 @@
 /* A host that goes on sending is not waited for longer than this, once what there was is received.
  */
 #define DRAIN_NEW_US 1000u
+#define DRAIN_APP_US 5000u   /* for the application to send what it has received */
 #define DRAIN_YIELD_US 100u /* look again when others have run, for so long; then sleep between */
 #define DRAIN_SLEEP_NS 20000
 
@@ -378,32 +379,81 @@ rx_mark(const struct avpg_port *port, struct drain_mark *marks)
 	}
 }
 
-void
-avpg_queues_drain(struct avpg_port *port)
-{
-	struct drain_mark marks[AVP_MAX_QUEUES] = {0};
-	struct avp_gate *gates[AVP_MAX_QUEUES];
-	const uint64_t start_us = now_us();
-	uint64_t waited_us = 0;
+/* How a drain goes. */
+struct drain {
+	const struct avpg_port *port;
+	struct drain_mark marks[AVP_MAX_QUEUES];
+	uint64_t start_us;
+};
 
-	if (!avpg_port_wants_link(port))
-		return;
-	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++)
-		gates[i] = port->txqs[i] == NULL ? NULL : &port->txqs[i]->gate;
-	if (avp_gate_shut(gates, AVP_MAX_QUEUES, CLOSE_LIMIT_MS) != 0)
-		return;
-	rx_mark(port, marks);
-	while (waited_us < AVPG_DRAIN_LIMIT_US && !atomic_load(&port->ctrl.cancelled)) {
-		if (tx_is_drained(port) && rx_is_drained(port, marks, waited_us > DRAIN_NEW_US))
-			return;
+/* Wait until @done, or until @limit_us after the beginning. */
+static bool
+drain_wait(struct drain *drain, bool (*done)(struct drain *drain, uint64_t waited_us),
+		uint64_t limit_us)
+{
+	for (;;) {
+		const uint64_t waited_us = now_us() - drain->start_us;
+
+		if (done(drain, waited_us))
+			return true;
+		if (waited_us >= limit_us || atomic_load(&drain->port->ctrl.cancelled))
+			return false;
 		if (waited_us < DRAIN_YIELD_US)
 			sched_yield();
 		else
 			nanosleep(&(struct timespec){.tv_nsec = DRAIN_SLEEP_NS}, NULL);
-		waited_us = now_us() - start_us;
 	}
-	AVPG_LOG(NOTICE, "%s: packets that nobody has taken in %u us are left behind", port->name,
-			AVPG_DRAIN_LIMIT_US);
+}
+
+static bool
+drained_rx(struct drain *drain, uint64_t waited_us)
+{
+	return rx_is_drained(drain->port, drain->marks, waited_us > DRAIN_NEW_US);
+}
+
+/* Does the application have no received buffers any more? The gates of rx queues are shut. */
+static bool
+drained_app(struct drain *drain, uint64_t waited_us __rte_unused)
+{
+	return avpg_recycle_nb_out(drain->port->recycle) == 0;
+}
+
+static bool
+drained_tx(struct drain *drain, uint64_t waited_us __rte_unused)
+{
+	return tx_is_drained(drain->port);
+}
+
+static int
+shut_gates_of(const struct avpg_port *port, bool rx)
+{
+	struct avp_gate *gates[AVP_MAX_QUEUES];
+
+	for (uint32_t i = 0; i < AVP_MAX_QUEUES; i++)
+		gates[i] = gate_at(port, rx ? i : AVP_MAX_QUEUES + i);
+	return avp_gate_shut(gates, AVP_MAX_QUEUES, CLOSE_LIMIT_MS);
+}
+
+void
+avpg_queues_drain(struct avpg_port *port)
+{
+	struct drain drain = {.port = port, .start_us = now_us()};
+	bool drained;
+
+	if (!avpg_port_wants_link(port))
+		return;
+	rx_mark(port, drain.marks);
+	drained = drain_wait(&drain, drained_rx, AVPG_DRAIN_LIMIT_US);
+	if (shut_gates_of(port, true) != 0)
+		return;
+	/* what it forwards it sends at once; what it keeps for longer is not waited for */
+	drain_wait(&drain, drained_app, now_us() - drain.start_us + DRAIN_APP_US);
+	if (shut_gates_of(port, false) != 0)
+		return;
+	drained &= drain_wait(&drain, drained_tx, AVPG_DRAIN_LIMIT_US);
+	if (!drained)
+		AVPG_LOG(NOTICE, "%s: packets that nobody has taken in %u us are left behind",
+				port->name, AVPG_DRAIN_LIMIT_US);
 }
 
 /*

@@ -220,6 +220,24 @@ table_close(struct avpg_table *table)
 	return table->nb_out;
 }
 
+uint32_t
+avpg_recycle_nb_out(struct avpg_recycle *recycle)
+{
+	uint32_t nb_out = 0;
+
+	for (uint32_t i = 0; recycle != NULL && i < recycle->nb_tables; i++) {
+		struct avpg_table *table = &recycle->tables[i];
+		/* pairs with the release in avpg_recycle_free(); others push, nobody takes */
+		uint32_t idx = atomic_load_explicit(&table->freed, memory_order_acquire);
+
+		avpg_table_see_sent(table);
+		nb_out += table->nb_out;
+		for (; idx != AVPG_STACK_END; idx = table->next[idx])
+			nb_out--;
+	}
+	return nb_out;
+}
+
 void
 avpg_recycle_retire(struct avpg_recycle *recycle)
 {

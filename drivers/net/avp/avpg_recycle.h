@@ -117,6 +117,9 @@ void avpg_recycle_trim(struct avpg_recycle *recycle);
  * use it afterwards. NULL is allowed. */
 void avpg_recycle_retire(struct avpg_recycle *recycle);
 
+/** Received buffers that the application has. NULL is allowed: 0. Gates of rx queues closed. */
+uint32_t avpg_recycle_nb_out(struct avpg_recycle *recycle);
+
 /** Free callback of the buffers. Any thread. */
 void avpg_recycle_free(void *addr, void *table);
 

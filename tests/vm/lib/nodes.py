@@ -124,9 +124,7 @@ class MovingVm(machine.Vm):
 
     def forward(self, mode="mac"):
         """Have testpmd send what comes on one card out by the other, to the hosts."""
-        # What testpmd has received and not yet sent must not lie in a card's memory, which does not move.
-        how = "" if self.plugin is None else ",recycle=0"
-        cards = " ".join("-a " + self.pci(number) + how for number in range(2))
+        cards = " ".join("-a " + self.pci(number) for number in range(2))
         ours = "" if self.plugin is None else "-d %s " % DRIVER_IN_GUEST
         peers = " ".join("--eth-peer=%d,%s" % (number, HOSTS[number][2]) for number in range(2))
         self.pmd = Testpmd(self, "-l 0,1 -m 64 " + ours + cards,
