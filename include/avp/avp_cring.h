@@ -278,6 +278,10 @@ avp_cring_fetch(const struct avp_cring_end *end, struct avp_cring_words *words, 
 		whole = n;
 		nb++;
 	}
+	/* where there was a whole burst there may be another: fetch it while this one is at work */
+	if (nb == *nb_pkts)
+		for (uint32_t i = 0; i < nb; i += AVP_CRING_LINE_ENTRIES)
+			__builtin_prefetch(avp_cring_entry(end, end->own + n + i));
 	/* a chain that has no end, unless it only does not fit here any more */
 	if (__builtin_expect(n > whole && n < max, 0)) {
 		whole = n;

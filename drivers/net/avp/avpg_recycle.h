@@ -153,6 +153,15 @@ avpg_recycle_queue_of(const struct avpg_recycle *recycle, uint64_t idx)
 			(_Atomic uint8_t *)&recycle->queue_of[idx], memory_order_relaxed);
 }
 
+/** Is @m what was handed out with the buffer of @slot, and is nobody else using it? */
+static inline bool
+avpg_recycle_is_sole(const struct avpg_slot *slot, const struct rte_mbuf *m)
+{
+	return avpg_slot_get(slot) == ((uintptr_t)m | AVPG_SLOT_APP) &&
+			rte_mbuf_refcnt_read(m) == 1 &&
+			rte_mbuf_ext_refcnt_read(&slot->shinfo) == 1;
+}
+
 /**
  * Is @m one that this generation has handed out, and nobody else using its buffer?
  *
@@ -170,8 +179,7 @@ avpg_recycle_own(const struct avpg_recycle *recycle, const struct rte_mbuf *m, u
 		return NULL;
 	*queue = avpg_recycle_queue_of(recycle, i);
 	slot = &recycle->tables[*queue].slots[i];
-	if (avpg_slot_get(slot) != ((uintptr_t)m | AVPG_SLOT_APP) || rte_mbuf_refcnt_read(m) != 1 ||
-			rte_mbuf_ext_refcnt_read(&slot->shinfo) != 1)
+	if (!avpg_recycle_is_sole(slot, m))
 		return NULL;
 	if (m->data_len == 0 ||
 			(uint32_t)m->data_off + m->data_len > avpg_mem_buf_len(&recycle->mem))

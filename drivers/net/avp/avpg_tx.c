@@ -326,20 +326,55 @@ tx_fill(const struct avpg_txq *q, struct tx_state *state, struct tx_chain *chain
  * By pointer
  */
 
-/* What the burst will look at and write of its own buffers. */
+/* The received buffer that an mbuf may have. */
+struct tx_own {
+	struct avpg_slot *slot; /* NULL: it has none */
+	uint32_t idx;
+	uint32_t queue; /* where it was received */
+};
+
+/* Find what the burst will look at and write of its own buffers, and fetch it. @own: out. */
 static inline void
-tx_prefetch_own(const struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint16_t nb_pkts,
-		const bool compact)
+tx_find_own(struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint16_t nb_pkts,
+		struct tx_own *own, const bool compact)
 {
 	for (uint16_t i = 0; i < nb_pkts; i++) {
-		uint64_t idx = avpg_recycle_idx_of(recycle, pkts[i]);
+		const uint64_t idx = avpg_recycle_idx_of(recycle, pkts[i]);
 
+		own[i].slot = NULL;
 		if (unlikely(idx >= recycle->mem.nb_bufs))
 			continue;
-		rte_prefetch0(&recycle->tables[avpg_recycle_queue_of(recycle, idx)].slots[idx]);
+		own[i].idx = (uint32_t)idx;
+		own[i].queue = avpg_recycle_queue_of(recycle, idx);
+		own[i].slot = &recycle->tables[own[i].queue].slots[idx];
+		rte_prefetch0(own[i].slot);
 		if (!compact)
 			avp_prefetch_write(avpg_mem_buf(&recycle->mem, (uint32_t)idx));
 	}
+}
+
+/* The usual packet, on a compact ring: all of it in one received buffer that nobody else has, no
+ * tag. False: it is not, and nothing has been done. */
+static inline bool
+tx_simple(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, const struct tx_own *own)
+{
+	struct avpg_recycle *recycle = q->recycle;
+	const uint32_t len = m->data_len;
+
+	if (unlikely(own->slot == NULL || m->nb_segs != 1 || m->pkt_len != len ||
+			    (m->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 || len < AVP_MIN_PKT_SIZE ||
+			    len > q->max_pkt_size || state->sent == state->room ||
+			    (uint32_t)m->data_off + len > avpg_mem_buf_len(&recycle->mem)))
+		return false;
+	if (unlikely(!avpg_recycle_is_sole(own->slot, m)))
+		return false;
+	avpg_recycle_sent(recycle, own->slot, m, own->queue, q->queue_id);
+	avp_cring_set(q->ctx, state->sent++,
+			avp_cring_place(own->idx, m->data_off + sizeof(struct avp_desc), len), 0);
+	state->bytes += len;
+	state->by_pointer++;
+	state->packets++;
+	return true;
 }
 
 /* What tx_desc_write() wants to know of a buffer that is sent as it is. */
@@ -507,7 +542,7 @@ tx_point_chain(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *head
  * into are looked for when they are needed, if packets may go without. */
 static inline void
 tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uint16_t nb_pkts,
-		const bool by_pointer, const bool compact)
+		struct tx_own *own, const bool by_pointer, const bool compact)
 {
 	enum avp_fifo_fault fault = AVP_FIFO_OK;
 
@@ -530,7 +565,7 @@ tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uin
 	if (unlikely(fault != AVP_FIFO_OK))
 		q->stats.fifo_faults++;
 	if (by_pointer)
-		tx_prefetch_own(q->recycle, pkts, nb_pkts, compact);
+		tx_find_own(q->recycle, pkts, nb_pkts, own, compact);
 	tx_prefetch_bufs(q, 0, RTE_MIN(state->avail, (uint32_t)nb_pkts));
 }
 
@@ -568,13 +603,18 @@ static inline uint16_t
 tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer,
 		const bool compact)
 {
+	struct tx_own own[AVPG_BURST];
 	struct tx_state state;
 	uint16_t i;
 
-	tx_begin(q, &state, pkts, nb_pkts, by_pointer, compact);
+	tx_begin(q, &state, pkts, nb_pkts, own, by_pointer, compact);
 	for (i = 0; i < nb_pkts; i++) {
 		uint32_t nb_bufs;
-		enum avpg_tx_drop drop = tx_check(q, pkts[i], &nb_bufs);
+		enum avpg_tx_drop drop;
+
+		if (by_pointer && compact && likely(tx_simple(q, &state, pkts[i], &own[i])))
+			continue;
+		drop = tx_check(q, pkts[i], &nb_bufs);
 
 		if (unlikely(drop != AVPG_TX_OK)) {
 			q->stats.drop[drop]++;

@@ -63,6 +63,7 @@ pool_init_mbuf(struct rte_mempool *mp, void *opaque, void *obj, unsigned int i)
 	priv = rte_mbuf_to_priv(mbuf);
 	priv->shinfo.free_cb = avph_ext_free;
 	priv->shinfo.fcb_opaque = mbuf;
+	priv->buf_idx = pool->layout.first_buf + i;
 	rte_mbuf_ext_refcnt_set(&priv->shinfo, 1);
 	mbuf->shinfo = &priv->shinfo;
 }

@@ -142,6 +142,7 @@ struct avph_mbuf_priv {
 	/* of the buffer, whichever mbufs it is attached to. Its count is 1 while the mbuf is in the
 	 * pool, or the guest has the buffer. */
 	struct rte_mbuf_ext_shared_info shinfo;
+	uint64_t buf_idx; /* number of the buffer, never changes */
 };
 AVP_ASSERT(sizeof(struct avph_mbuf_priv) % RTE_MBUF_PRIV_ALIGN == 0);
 

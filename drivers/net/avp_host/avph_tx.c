@@ -523,6 +523,68 @@ tx_has_room(const struct avph_tx_lane *lane, const struct rte_mbuf *mbuf, const 
 	return room >= AVP_MAX_SEGS;
 }
 
+/* Who may have the buffer of an mbuf with one segment, and its number; false: it is not one that is
+ * passed by pointer. */
+static inline bool
+tx_simple_buf(const struct avph_tx_queue *queue, const struct avph_tx_lane *lane,
+		struct rte_mbuf *mbuf, uint32_t *idx, uintptr_t *marks)
+{
+	const struct avph_mbuf_priv *priv = (const struct avph_mbuf_priv *)(mbuf + 1);
+
+	*marks = AVPH_HELD_RAW;
+	if (likely(mbuf->pool == queue->fixed_pool)) {
+		*idx = (uint32_t)priv->buf_idx;
+		*marks |= AVPH_HELD_OWN;
+		return rte_mbuf_refcnt_read(mbuf) == 1 &&
+				rte_mbuf_ext_refcnt_read(&priv->shinfo) == 1;
+	}
+	return avph_buf_is_sole(&queue->mem->bufs, mbuf, idx) && mbuf->shinfo->fcb_opaque == mbuf &&
+			lane->nb_ptr < lane->max_ptr;
+}
+
+/* The usual packet: one fixed mbuf of this memory, no tag, nobody else's. False: it is not, and
+ * nothing has been done. */
+static inline bool
+tx_simple(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
+		struct tx_sum *sum, const bool compact)
+{
+	struct avph_mem *mem = queue->mem;
+	const uint32_t len = mbuf->data_len;
+	uintptr_t marks;
+	uint32_t idx;
+
+	if (unlikely(mbuf->nb_segs != 1 || mbuf->pkt_len != len || queue->vlan ||
+			    (mbuf->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 || len < AVP_MIN_PKT_SIZE ||
+			    len > queue->max_pkt || mbuf->data_off + len > AVPH_BUF_LEN ||
+			    lane->nb_put == lane->room || lane->nb_held > lane->max_held))
+		return false;
+	if (unlikely(!tx_simple_buf(queue, lane, mbuf, &idx, &marks)))
+		return false;
+	lane->nb_ptr += (marks & AVPH_HELD_OWN) == 0;
+	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
+	mem->held[idx] = avph_held(mbuf, marks);
+	RTE_ASSERT(avph_owner_get(mem->owners, idx) == AVPH_OWNER_HOST);
+	avph_owner_set_given(mem->owners, idx, lane->owner);
+	lane->nb_held++;
+	if (compact) {
+		avp_cring_set(&lane->crx, lane->nb_put++,
+				avp_cring_place(idx, mbuf->data_off + sizeof(struct avp_desc), len),
+				0);
+	} else {
+		const struct avpd_seg seg = {
+				.buf_idx = idx,
+				.data_off = (uint16_t)(mbuf->data_off + sizeof(struct avp_desc)),
+				.data_len = (uint16_t)len,
+		};
+
+		avpd_desc_write_seg(&mem->bufs, &seg, AVPD_NO_BUF, 1, len, 0, 0);
+		avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, idx));
+	}
+	sum->packets++;
+	sum->bytes += len;
+	return true;
+}
+
 /* Give one packet to the guest. @more: packets of the burst from this one on. */
 static inline enum tx_result
 tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
@@ -618,6 +680,12 @@ tx_prefetch(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf, cons
 {
 	uint32_t idx;
 
+	if (likely(mbuf->pool == queue->fixed_pool)) {
+		if (!compact)
+			avph_buf_prefetch_desc(mbuf);
+		rte_prefetch0(mbuf + 1); /* where fixed mbufs have what is looked at */
+		return;
+	}
 	if (avph_buf_of_mbuf(&queue->mem->bufs, mbuf, &idx)) {
 		if (!compact)
 			avph_buf_prefetch_desc(mbuf);
@@ -649,6 +717,8 @@ tx_burst(struct avph_tx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, 
 			tx_prefetch(queue, pkts[i + PREFETCH_AHEAD], compact);
 		if (several)
 			lane = queue->lanes[avph_hash_choose(avph_hash(pkts[i]), nb_lanes)];
+		if (likely(tx_simple(queue, lane, pkts[i], &sum, compact)))
+			continue;
 		if (tx_one(queue, lane, pkts[i], &stash, nb_pkts - i, &sum, compact) == TX_BLOCKED)
 			break;
 	}
