@@ -244,7 +244,8 @@ forward_known(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port
 	forward_send(fwd, pkt, pkt->mbuf, in, out);
 }
 
-void
+/* What the control thread has put into fwd->injected (announce.h). */
+static void
 forward_injected(struct forward *fwd)
 {
 	struct rte_mbuf *mbuf;
@@ -347,4 +348,27 @@ forward_burst(struct forward *fwd, const struct dp_port *in, struct rte_mbuf **m
 	fdb_lookup(fwd->fdb, keys, 2 * n, entries);
 	for (uint16_t i = 0; i < n; i++)
 		forward_one(fwd, &pkts[i], in, &keys[2 * i], &entries[2 * i]);
+}
+
+unsigned int
+forward_round(struct forward *fwd)
+{
+	const struct dp_share *share = &fwd->view->shares[fwd->worker];
+	unsigned int total = 0;
+
+	if (unlikely(fwd->view->has_work)) {
+		total = hold_drain(fwd);
+		forward_injected(fwd);
+	}
+	for (uint16_t i = 0; i < share->nb_rxqs; i++) {
+		const struct dp_rxq *rxq = &share->rxqs[i];
+		struct rte_mbuf *mbufs[FORWARD_BURST];
+		uint16_t nb = rte_eth_rx_burst(rxq->port->id, rxq->queue, mbufs, FORWARD_BURST);
+
+		if (nb != 0)
+			forward_burst(fwd, rxq->port, mbufs, nb);
+		total += nb;
+	}
+	forward_flush(fwd);
+	return total;
 }

@@ -60,6 +60,10 @@ void forward_burst(struct forward *fwd, const struct dp_port *in, struct rte_mbu
 /** Send what is pending; once per round over the rx queues, before a quiescent state. */
 void forward_flush(struct forward *fwd);
 
+/** A worker's round: what is held or injected, then a burst of each of its rx queues, and flush.
+ * Returns the number of packets, 0 = there was nothing to do. */
+unsigned int forward_round(struct forward *fwd);
+
 /**
  * Hand a packet to a port that has link, to be sent with the next flush.
  *
@@ -71,9 +75,6 @@ void forward_send(struct forward *fwd, const struct forward_pkt *pkt, struct rte
 /** Send at once, and count. Returns how many the port took; the others remain the caller's. */
 uint16_t forward_tx(struct forward *fwd, const struct dp_port *out, struct rte_mbuf **mbufs,
 		uint16_t nb);
-
-/** Send what the control thread has put into fwd->injected (announce.h). */
-void forward_injected(struct forward *fwd);
 
 static inline bool
 forward_has_link(const struct dp_port *port)

@@ -15,7 +15,6 @@
 #include <rte_pause.h>
 #include <rte_rcu_qsbr.h>
 
-#include "hold.h"
 #include "lcore.h"
 #include "sw_log.h"
 
@@ -73,34 +72,13 @@ lcore_destroy(struct lcore_set *set)
 	rte_free(set);
 }
 
-/* One round over the worker's rx queues. Returns the number of packets. */
+/* One round with the published view. Returns the number of packets. */
 static unsigned int
 poll_queues(struct worker *worker)
 {
-	struct forward *fwd = &worker->fwd;
-	const struct dp_share *share;
-	unsigned int total = 0;
-
 	/* Pairs with the release in lcore_publish(). */
-	fwd->view = atomic_load_explicit(&worker->set->view, memory_order_acquire);
-	if (fwd->view == NULL)
-		return 0;
-	if (unlikely(fwd->view->has_work)) {
-		total = hold_drain(fwd);
-		forward_injected(fwd);
-	}
-	share = &fwd->view->shares[fwd->worker];
-	for (uint16_t i = 0; i < share->nb_rxqs; i++) {
-		const struct dp_rxq *rxq = &share->rxqs[i];
-		struct rte_mbuf *mbufs[FORWARD_BURST];
-		uint16_t nb = rte_eth_rx_burst(rxq->port->id, rxq->queue, mbufs, FORWARD_BURST);
-
-		if (nb != 0)
-			forward_burst(fwd, rxq->port, mbufs, nb);
-		total += nb;
-	}
-	forward_flush(fwd);
-	return total;
+	worker->fwd.view = atomic_load_explicit(&worker->set->view, memory_order_acquire);
+	return worker->fwd.view != NULL ? forward_round(&worker->fwd) : 0;
 }
 
 /* Let the drivers take back what guests have returned, which they do in tx_burst: a guest that
