@@ -5,7 +5,8 @@
  * pairs of rte_rings; one thread is the guests, which make packets, and the worker, whose rounds
  * are timed:
  *
- *     switch_path [--ports N] [--busy N] [--macs N] [--run N] [--size N] [--rounds N] [--isolated]
+ *     switch_path [--ports N] [--busy N] [--macs N] [--run N] [--size N] [--rounds N]
+ *                 [--isolated | --buffers]
  *
  * Of the TSC cycles of a round the median over all rounds is told: what interrupts the thread hits
  * few of them. Instructions do not depend on the machine's other work:
@@ -47,6 +48,7 @@ struct bench {
 	unsigned int size;      /* bytes of packet */
 	unsigned int nb_rounds; /* that are timed */
 	bool isolated;          /* ports of guests in domains of their own */
+	bool buffers;           /* the same, and they have buffers of their own */
 	/* state */
 	struct rte_ring *to_switch[RTE_MAX_ETHPORTS];
 	struct rte_ring *from_switch[RTE_MAX_ETHPORTS];
@@ -83,6 +85,7 @@ parse(struct bench *bench, int argc, char **argv)
 			{"size", required_argument, NULL, 's'},
 			{"rounds", required_argument, NULL, 'n'},
 			{"isolated", no_argument, NULL, 'i'},
+			{"buffers", no_argument, NULL, 'o'},
 			{0},
 	};
 	int opt;
@@ -107,6 +110,9 @@ parse(struct bench *bench, int argc, char **argv)
 		case 'n':
 			bench->nb_rounds = number("rounds", optarg, 1, MAX_ROUNDS);
 			break;
+		case 'o':
+			bench->buffers = true;
+			/* fall through */
 		case 'i':
 			bench->isolated = true;
 			break;
@@ -175,6 +181,7 @@ make_port(struct bench *bench, unsigned int i)
 			.tx_multi_segs = true,
 			.tx_max_len = 1522,
 			.fdb_max = FDB_SIZE_MAX,
+			.tx_pool = bench->buffers ? bench->pool : NULL,
 			.vlan.untagged = VID,
 			.state = rte_zmalloc("state", sizeof(struct dp_state), RTE_CACHE_LINE_SIZE),
 	};
@@ -323,11 +330,13 @@ main(int argc, char **argv)
 	qsort(cycles, bench.nb_rounds, sizeof(*cycles), compare);
 	nb_pkts = bench.nb_busy * FORWARD_BURST;
 	printf("{\"ports\": %u, \"busy\": %u, \"macs\": %u, \"run\": %u, \"size\": %u, "
-	       "\"isolated\": %s, \"packets\": %" PRIu64 ", \"lost\": %" PRIu64 ", "
+	       "\"isolated\": %s, \"buffers\": %s, \"packets\": %" PRIu64 ", \"lost\": %" PRIu64
+	       ", "
 	       "\"cycles_per_packet\": {\"p10\": %.1f, \"p50\": %.1f, \"p90\": %.1f}}\n",
 			bench.nb_ports, bench.nb_busy, bench.nb_macs, bench.run, bench.size,
-			bench.isolated ? "true" : "false", bench.nb_sent,
-			bench.nb_sent - bench.nb_received, cycles[bench.nb_rounds / 10] / nb_pkts,
+			bench.isolated ? "true" : "false", bench.buffers ? "true" : "false",
+			bench.nb_sent, bench.nb_sent - bench.nb_received,
+			cycles[bench.nb_rounds / 10] / nb_pkts,
 			cycles[bench.nb_rounds / 2] / nb_pkts,
 			cycles[bench.nb_rounds / 10 * 9] / nb_pkts);
 	return bench.nb_received == bench.nb_sent ? 0 : 1;

@@ -30,6 +30,7 @@
 struct address_table;
 struct capture;
 struct hold;
+struct rte_mempool;
 
 /** Changing state of a port. Freed after no view has it any more. */
 struct dp_state {
@@ -51,13 +52,21 @@ struct dp_port {
 	bool tx_vlan_insert;   /* offloads that are on */
 	bool tx_multi_segs;
 	bool tx_by_dma; /* its device reads packets itself: a guest's memory is not mapped for it */
-	uint32_t tx_max_len; /* bytes of the longest packet without tag */
-	uint32_t fdb_max;    /* learned MACs */
-	uint64_t mac;        /* fdb_mac() of its own */
+	uint32_t tx_max_len;         /* bytes of the longest packet without tag */
+	uint32_t fdb_max;            /* learned MACs */
+	uint64_t mac;                /* fdb_mac() of its own */
+	struct rte_mempool *tx_pool; /* of buffers that it sends without a copy; NULL = none */
 	struct vlan_rules vlan;
 	struct dp_state *state;
 	struct hold *hold; /* NULL = packets are not held when there is no link, but dropped */
 };
+
+/** May the guests of two ports read and write each other's packets? */
+static inline bool
+dp_same_domain(const struct dp_port *a, const struct dp_port *b)
+{
+	return a->domain != 0 && a->domain == b->domain;
+}
 
 /** An rx queue that a worker polls. */
 struct dp_rxq {

@@ -5,16 +5,18 @@
  *
  * How it works: a packet from a guest lies in memory that the guest may still write. Within its
  * trust domain it is passed on as it is. When it leaves the domain, what is sent begins with the
- * header that was checked: in a private mbuf, with the guest's payload chained behind it, or
- * copied whole if it is short, or the port sends no chains or reads packets by DMA. Other packets
- * are changed in place when nobody else refers to their data, and get such a private header when
- * somebody does.
+ * header that was checked. To a port with buffers of its own (another guest's) it is copied, once,
+ * into one of these, which the port then sends by pointer. To others it goes in a private mbuf,
+ * with the guest's payload chained behind it, or copied whole if it is short, or the port sends no
+ * chains or reads packets by DMA. Packets that no guest can write are changed in place when nobody
+ * else refers to their data, and get such a private header when somebody does.
  */
 
 #include <errno.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
+#include <rte_memcpy.h>
 
 #include "egress.h"
 
@@ -160,13 +162,15 @@ rewrite_header(const struct forward_pkt *pkt, struct rte_mbuf *mbuf, bool with_t
 	return true;
 }
 
-enum stats_drop
-egress_prepare(struct rte_mempool *pool, const struct forward_pkt *pkt, struct rte_mbuf *mbuf,
-		const struct dp_port *in, const struct dp_port *out, struct rte_mbuf **sent)
+/* egress_prepare(), for what is called for each packet of a run. */
+static inline enum stats_drop
+prepare(struct rte_mempool *pool, const struct forward_pkt *pkt, const struct dp_port *in,
+		const struct dp_port *out, struct rte_mbuf **sent)
 {
+	struct rte_mbuf *mbuf = pkt->mbuf;
 	bool tag = vlan_leaves_tagged(&out->vlan, pkt->tci & VLAN_ID_MASK);
 	bool with_tag = tag && !out->tx_vlan_insert;
-	bool same_domain = in->domain != 0 && in->domain == out->domain;
+	bool same_domain = dp_same_domain(in, out);
 
 	if (!tag && out->vlan.mode == VLAN_MODE_TRUNK && is_tag_type(pkt->eth.ether_type)) {
 		rte_pktmbuf_free(mbuf);
@@ -187,6 +191,164 @@ egress_prepare(struct rte_mempool *pool, const struct forward_pkt *pkt, struct r
 	set_tag(mbuf, pkt, tag && !with_tag);
 	*sent = mbuf;
 	return STATS_DROP_NONE;
+}
+
+enum stats_drop
+egress_prepare(struct rte_mempool *pool, const struct forward_pkt *pkt, const struct dp_port *in,
+		const struct dp_port *out, struct rte_mbuf **sent)
+{
+	return prepare(pool, pkt, in, out, sent);
+}
+
+static void
+run_one_by_one(struct forward *fwd, const struct forward_pkt *pkts, uint16_t nb,
+		const struct dp_port *in, const struct dp_port *out, struct forward_txq *txq)
+{
+	for (uint16_t i = 0; i < nb; i++) {
+		enum stats_drop drop =
+				egress_prepare(fwd->pool, &pkts[i], in, out, &txq->pkts[txq->nb]);
+
+		if (likely(drop == STATS_DROP_NONE))
+			txq->nb++;
+		else
+			forward_count_drop(fwd, out, drop, 1);
+	}
+}
+
+/* Bytes of a packet without its tag. */
+static inline uint32_t
+untagged_len(const struct forward_pkt *pkt)
+{
+	return pkt->mbuf->pkt_len - pkt->l2_len + sizeof(struct rte_ether_hdr);
+}
+
+/* Packets that leave as they came, untagged, at an access port. */
+static void
+run_as_it_is(struct forward *fwd, const struct forward_pkt *pkts, uint16_t nb,
+		const struct dp_port *in, const struct dp_port *out, struct forward_txq *txq)
+{
+	for (uint16_t i = 0; i < nb; i++) {
+		struct rte_mbuf *mbuf = pkts[i].mbuf;
+
+		if (unlikely(pkts[i].l2_len != sizeof(struct rte_ether_hdr) ||
+				    mbuf->pkt_len > out->tx_max_len)) {
+			run_one_by_one(fwd, &pkts[i], 1, in, out, txq);
+			continue;
+		}
+		mbuf->ol_flags &= ~(uint64_t)TAG_FLAGS;
+		txq->pkts[txq->nb++] = mbuf;
+	}
+}
+
+/* Can it be copied into a buffer with @room for a packet? */
+static inline bool
+fits_a_buffer(const struct forward_pkt *pkt, const struct dp_port *out, uint16_t room)
+{
+	return pkt->mbuf->nb_segs == 1 && untagged_len(pkt) + VLAN_TAG_SIZE <= room &&
+			untagged_len(pkt) <= out->tx_max_len;
+}
+
+/* Copy a packet that fits. */
+static inline void
+copy_packet(struct rte_mbuf *copy, const struct forward_pkt *pkt, const struct dp_port *out,
+		bool tag)
+{
+	const struct rte_mbuf *mbuf = pkt->mbuf;
+	bool with_tag = tag && !out->tx_vlan_insert;
+	uint16_t l2_len = sizeof(struct rte_ether_hdr) + (with_tag ? VLAN_TAG_SIZE : 0);
+	uint16_t len = mbuf->data_len - pkt->l2_len;
+	uint8_t *data = rte_pktmbuf_mtod(copy, uint8_t *);
+
+	rte_memcpy(data + l2_len, rte_pktmbuf_mtod_offset(mbuf, const void *, pkt->l2_len), len);
+	write_header(data, pkt, with_tag);
+	copy->data_len = l2_len + len;
+	copy->pkt_len = l2_len + len;
+	copy->port = mbuf->port;
+	copy->hash = mbuf->hash;
+	copy->ol_flags |= mbuf->ol_flags & ~(uint64_t)(RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL);
+	set_tag(copy, pkt, tag && !with_tag);
+}
+
+/* Packets that leave their guest's domain for another guest's port. */
+static void
+run_by_copy(struct forward *fwd, const struct forward_pkt *pkts, uint16_t nb,
+		const struct dp_port *in, const struct dp_port *out, struct forward_txq *txq)
+{
+	const bool tag = vlan_leaves_tagged(&out->vlan, pkts->tci & VLAN_ID_MASK);
+	struct rte_mbuf *copies[FORWARD_BURST];
+	struct rte_mbuf *done[FORWARD_BURST];
+	uint16_t used = 0;
+	uint16_t room;
+
+	if (unlikely(rte_pktmbuf_alloc_bulk(out->tx_pool, copies, nb) != 0)) {
+		run_one_by_one(fwd, pkts, nb, in, out, txq);
+		return;
+	}
+	room = rte_pktmbuf_tailroom(copies[0]);
+	for (uint16_t i = 0; i < nb; i++)
+		rte_prefetch0_write(rte_pktmbuf_mtod(copies[i], void *));
+	for (uint16_t i = 0; i < nb; i++) {
+		if (unlikely(!fits_a_buffer(&pkts[i], out, room))) {
+			run_one_by_one(fwd, &pkts[i], 1, in, out, txq);
+			continue;
+		}
+		copy_packet(copies[used], &pkts[i], out, tag);
+		txq->pkts[txq->nb++] = copies[used];
+		done[used++] = pkts[i].mbuf;
+	}
+	rte_pktmbuf_free_bulk(done, used);
+	if (unlikely(used < nb))
+		rte_pktmbuf_free_bulk(copies + used, nb - used);
+}
+
+/* May untagged packets of this VLAN, if they are not too long, leave at the port as they are? */
+static inline bool
+takes_untagged(const struct dp_port *out, uint16_t vid)
+{
+	return out->vlan.mode == VLAN_MODE_ACCESS && !vlan_leaves_tagged(&out->vlan, vid) &&
+			out->tx_multi_segs;
+}
+
+/* Could a packet of a trunk's native VLAN still begin with a tag? That is looked at one by one. */
+static inline bool
+may_double_tag(const struct dp_port *out, uint16_t vid)
+{
+	return out->vlan.mode == VLAN_MODE_TRUNK && !vlan_leaves_tagged(&out->vlan, vid);
+}
+
+void
+egress_run(struct forward *fwd, const struct forward_pkt *pkts, uint16_t nb,
+		const struct dp_port *in, const struct dp_port *out, struct forward_txq *txq)
+{
+	const uint16_t vid = pkts->tci & VLAN_ID_MASK;
+	const bool leaves_domain = pkts->guest_writable && !dp_same_domain(in, out);
+
+	if (!leaves_domain && takes_untagged(out, vid))
+		run_as_it_is(fwd, pkts, nb, in, out, txq);
+	else if (leaves_domain && out->tx_pool != NULL && !may_double_tag(out, vid))
+		run_by_copy(fwd, pkts, nb, in, out, txq);
+	else
+		run_one_by_one(fwd, pkts, nb, in, out, txq);
+}
+
+bool
+egress_copy(const struct forward_pkt *pkt, const struct dp_port *out, struct forward_txq *txq)
+{
+	const uint16_t vid = pkt->tci & VLAN_ID_MASK;
+	struct rte_mbuf *copy;
+
+	if (out->tx_pool == NULL || may_double_tag(out, vid))
+		return false;
+	copy = rte_pktmbuf_alloc(out->tx_pool);
+	if (copy == NULL)
+		return false;
+	if (!fits_a_buffer(pkt, out, rte_pktmbuf_tailroom(copy))) {
+		rte_pktmbuf_free(copy);
+		return false;
+	}
+	copy_packet(copy, pkt, out, vlan_leaves_tagged(&out->vlan, vid));
+	txq->pkts[txq->nb++] = copy;
+	return true;
 }
 
 int

@@ -64,12 +64,9 @@ void forward_flush(struct forward *fwd);
  * Returns the number of packets, 0 = there was nothing to do. */
 unsigned int forward_round(struct forward *fwd);
 
-/**
- * Hand a packet to a port that has link, to be sent with the next flush.
- *
- * @mbuf  its data: pkt->mbuf or a clone of it; consumed
- */
-void forward_send(struct forward *fwd, const struct forward_pkt *pkt, struct rte_mbuf *mbuf,
+/** Hand packets of one VLAN, at most FORWARD_BURST, to a port that has link, to be sent with the
+ * next flush. Consumes their mbufs. */
+void forward_send(struct forward *fwd, const struct forward_pkt *pkts, uint16_t nb,
 		const struct dp_port *in, const struct dp_port *out);
 
 /** Send at once, and count. Returns how many the port took; the others remain the caller's. */

@@ -303,7 +303,7 @@ hold_put(struct forward *fwd, struct forward_pkt *pkt, const struct dp_port *in,
 		if (verdict == VERDICT_SEND &&
 				(target == out ? mode_of(hold) == HOLD_PASS
 					       : forward_has_link(target))) {
-			forward_send(fwd, pkt, pkt->mbuf, in, target);
+			forward_send(fwd, pkt, 1, in, target);
 			return;
 		}
 		if (verdict == VERDICT_SEND && target != out && target->hold != NULL) {
@@ -439,8 +439,7 @@ look_at(struct forward *fwd, const struct dp_port *out, unsigned int q, struct h
 		hold_put(fwd, &pkt, &nowhere, target);
 		return STEP_TAKE;
 	}
-	drop = egress_prepare(fwd->pool, &pkt, pkt.mbuf, &nowhere, target,
-			&departure->mbufs[departure->nb]);
+	drop = egress_prepare(fwd->pool, &pkt, &nowhere, target, &departure->mbufs[departure->nb]);
 	if (drop != STATS_DROP_NONE) {
 		if (is_oldest)
 			forward_count_drop(fwd, target, drop, 1);

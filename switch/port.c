@@ -44,6 +44,7 @@ fill_dp_port(const struct sw *sw, const struct port *port, struct dp_port *dp)
 			.tx_max_len = port->tx_max_len,
 			.fdb_max = port->rules.fdb_max,
 			.mac = fdb_mac(port->mac),
+			.tx_pool = port_avp_mempool(port),
 			.vlan = port->rules.vlan,
 			.state = port->state,
 			.hold = port->hold,

@@ -18,6 +18,7 @@
 /* after the four that it needs */
 #include <cmocka.h>
 
+#include <rte_arp.h>
 #include <rte_byteorder.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
@@ -25,6 +26,7 @@
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
 
+#include "address.h"
 #include "eal_fixture.h"
 #include "fdb.h"
 #include "forward.h"
@@ -35,6 +37,8 @@
 #define POOL_SIZE 2047u
 #define SHORT_LEN 60u  /* whole packets: copied when they leave a domain */
 #define LONG_LEN 1000u /* chained */
+#define OWN_SIZE 63u   /* buffers that a port has of its own */
+#define OWN_LEN 500u   /* fits into one of them, LONG_LEN does not */
 #define ETH_LEN 14u
 
 struct place {
@@ -52,20 +56,23 @@ static const uint8_t mac_c[6] = {0x02, 0, 0, 0, 0, 0xc};
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static uint16_t port_ids[NB_PORTS];
 static struct rte_mempool *shared_pool;
+static struct rte_mempool *own_pool;
 
-/* Once: DPDK, the pool and four ports. */
+/* Once: DPDK, the pools and four ports. */
 static int
 group_setup(void **state)
 {
 	(void)state;
 	shared_pool = rte_pktmbuf_pool_create(
 			"test", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	own_pool = rte_pktmbuf_pool_create(
+			"own", OWN_SIZE, 0, 0, RTE_PKTMBUF_HEADROOM + 600, SOCKET_ID_ANY);
 	for (unsigned int i = 0; i < NB_PORTS; i++) {
 		struct rte_eth_conf conf = {0};
 		char name[32];
 
 		snprintf(name, sizeof(name), "net_ring_test%u", i);
-		if (shared_pool == NULL || rte_dev_probe(name) != 0 ||
+		if (shared_pool == NULL || own_pool == NULL || rte_dev_probe(name) != 0 ||
 				rte_eth_dev_get_port_by_name(name, &port_ids[i]) != 0 ||
 				rte_eth_dev_configure(port_ids[i], 1, 1, &conf) != 0 ||
 				rte_eth_rx_queue_setup(port_ids[i], 0, 512, 0, NULL, shared_pool) !=
@@ -133,6 +140,11 @@ teardown(void **state)
 	if (rte_mempool_avail_count(place->pool) != POOL_SIZE) {
 		print_error("%u mbufs are missing\n",
 				POOL_SIZE - rte_mempool_avail_count(place->pool));
+		rc = -1;
+	}
+	if (rte_mempool_avail_count(own_pool) != OWN_SIZE) {
+		print_error("%u buffers of the ports are missing\n",
+				OWN_SIZE - rte_mempool_avail_count(own_pool));
 		rc = -1;
 	}
 	rte_rcu_qsbr_thread_offline(place->rcu, 0);
@@ -617,6 +629,10 @@ header_rewritten_by_the_guest_is_not_sent(void **state)
 	teach(place, mac_b, 1);
 	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
 		place->view.ports[1].tx_multi_segs = true;
+		place->view.ports[1].tx_pool = own_pool;
+		send_and_rewrite(place, 0, lens[i]);
+		expect_packet(1, mac_b, mac_a, 0, lens[i]);
+		place->view.ports[1].tx_pool = NULL;
 		send_and_rewrite(place, 0, lens[i]);
 		expect_packet(1, mac_b, mac_a, 0, lens[i]);
 		place->view.ports[1].tx_multi_segs = false;
@@ -660,6 +676,227 @@ tag_rewritten_by_the_guest_is_not_sent(void **state)
 		send_and_rewrite(place, VID, lens[i]);
 		expect_packet(1, mac_b, mac_a, VID, lens[i]);
 	}
+}
+
+/* A guest's port and its domain; it has buffers of its own. */
+static void
+make_guest(struct place *place, unsigned int port, uint16_t domain)
+{
+	place->view.ports[port].guest_writable = true;
+	place->view.ports[port].domain = domain;
+	place->view.ports[port].tx_pool = own_pool;
+}
+
+static void
+packet_for_another_guest_is_copied_into_its_ports_buffers(void **state)
+{
+	struct place *place = *state;
+	const uint16_t lens[] = {SHORT_LEN, OWN_LEN};
+
+	make_guest(place, 0, 0);
+	make_guest(place, 1, 0);
+	teach(place, mac_b, 1);
+	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
+		struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, lens[i]);
+		struct rte_mbuf *sent;
+
+		rte_mbuf_refcnt_update(mbuf, 1); /* the guest's hold on its memory */
+		forward(place, 0, mbuf);
+		sent = sent_to(1);
+		assert_non_null(sent);
+		assert_ptr_equal(sent->pool, own_pool);
+		assert_int_equal(sent->nb_segs, 1);
+		assert_int_equal(sent->pkt_len, lens[i]);
+		assert_memory_equal(rte_pktmbuf_mtod(sent, uint8_t *),
+				rte_pktmbuf_mtod(mbuf, uint8_t *), lens[i]);
+		rte_mbuf_sanity_check(sent, 1);
+		assert_int_equal(rte_mbuf_refcnt_read(mbuf), 1); /* nobody but the guest */
+		rte_pktmbuf_free(sent);
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+static void
+copy_in_a_ports_buffer_has_the_tag_of_a_trunk(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *sent;
+
+	make_guest(place, 0, 0);
+	make_guest(place, 1, 0);
+	make_trunk(place, 1, 0, VID);
+	teach(place, mac_b, 1);
+	forward(place, 0, make_packet(place, mac_b, mac_a, 0, OWN_LEN));
+	expect_packet(1, mac_b, mac_a, VID, OWN_LEN + VLAN_TAG_SIZE);
+	place->view.ports[1].tx_vlan_insert = true;
+	forward(place, 0, make_packet(place, mac_b, mac_a, 0, OWN_LEN));
+	sent = sent_to(1);
+	assert_non_null(sent);
+	assert_ptr_equal(sent->pool, own_pool);
+	assert_int_equal(sent->pkt_len, OWN_LEN);
+	assert_int_equal(sent->vlan_tci, VID);
+	assert_true((sent->ol_flags & RTE_MBUF_F_TX_VLAN) != 0);
+	rte_pktmbuf_free(sent);
+}
+
+static void
+what_does_not_fit_a_ports_buffer_goes_another_way(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *burst[3];
+	const uint16_t lens[3] = {SHORT_LEN, LONG_LEN, OWN_LEN};
+
+	make_guest(place, 0, 0);
+	make_guest(place, 1, 0);
+	teach(place, mac_b, 1);
+	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
+		burst[i] = make_packet(place, mac_b, mac_a, 0, lens[i]);
+	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
+	forward_flush(&place->fwd);
+	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
+		expect_packet(1, mac_b, mac_a, 0, lens[i]);
+	assert_int_equal(all_drops(place), 0);
+}
+
+static void
+port_without_a_free_buffer_gets_its_packets_all_the_same(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *all[OWN_SIZE];
+
+	make_guest(place, 0, 0);
+	make_guest(place, 1, 0);
+	make_guest(place, 2, 0);
+	teach(place, mac_b, 1);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(own_pool, all, OWN_SIZE), 0);
+	forward(place, 0, make_packet(place, mac_b, mac_a, 0, OWN_LEN));
+	forward(place, 0, make_packet(place, broadcast, mac_a, 0, OWN_LEN));
+	rte_pktmbuf_free_bulk(all, OWN_SIZE);
+	expect_packet(1, mac_b, mac_a, 0, OWN_LEN);
+	for (unsigned int i = 1; i < NB_PORTS; i++)
+		expect_packet(i, broadcast, mac_a, 0, OWN_LEN);
+	assert_int_equal(all_drops(place), 0);
+}
+
+static void
+flood_within_a_domain_passes_one_by_pointer_and_copies_for_the_others(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, OWN_LEN);
+	unsigned int nb_as_it_is = 0;
+
+	for (unsigned int i = 0; i < NB_PORTS; i++)
+		make_guest(place, i, 5);
+	place->view.ports[3].domain = 6;
+	forward(place, 0, mbuf);
+	for (unsigned int i = 1; i < NB_PORTS; i++) {
+		struct rte_mbuf *sent = sent_to(i);
+
+		assert_non_null(sent);
+		assert_int_equal(rte_mbuf_refcnt_read(sent), 1);
+		assert_int_equal(sent->pkt_len, OWN_LEN);
+		if (sent == mbuf)
+			nb_as_it_is++;
+		else
+			assert_ptr_equal(sent->pool, own_pool);
+		assert_true(sent != mbuf || i != 3);
+		rte_pktmbuf_free(sent);
+	}
+	assert_int_equal(nb_as_it_is, 1);
+}
+
+/* Three packets in a row with the same addresses, from port 0. */
+static void
+forward_three(struct place *place, const uint8_t *dst)
+{
+	struct rte_mbuf *burst[3];
+
+	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
+		burst[i] = make_packet(place, dst, mac_a, 0, SHORT_LEN);
+	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
+	forward_flush(&place->fwd);
+}
+
+static void
+each_packet_of_a_run_is_counted(void **state)
+{
+	struct place *place = *state;
+
+	place->view.ports[0].fdb_max = 0;
+	teach(place, mac_b, 1);
+	forward_three(place, mac_b);
+	for (unsigned int i = 0; i < 3; i++)
+		expect_packet(1, mac_b, mac_a, 0, SHORT_LEN);
+	assert_int_equal(atomic_load(&place->states[0]->stats[0].learn_refused), 3);
+	atomic_store(&place->states[1]->link_up, false);
+	forward_three(place, mac_b);
+	assert_int_equal(drops(place, 1, STATS_DROP_TX_LINK_DOWN), 3);
+	place->view.ports[1].vlan.untagged = OTHER_VID;
+	forward_three(place, mac_b);
+	assert_int_equal(drops(place, 1, STATS_DROP_TX_NOT_MEMBER), 3);
+	teach(place, mac_c, 0);
+	forward_three(place, mac_c);
+	assert_int_equal(drops(place, 0, STATS_DROP_RX_SAME_PORT), 3);
+	fdb_add_static(place->fdb, fdb_key(fdb_mac(mac_a), VID), port_ids[2]);
+	forward_three(place, mac_c);
+	assert_int_equal(drops(place, 0, STATS_DROP_RX_SRC_STATIC), 3);
+	assert_int_equal(all_drops(place), 12);
+}
+
+/* An ARP packet of a guest that tells its address 10.0.0.@last. */
+static struct rte_mbuf *
+make_arp(struct place *place, uint8_t last)
+{
+	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, SHORT_LEN);
+	struct rte_arp_hdr arp = {
+			.arp_hardware = RTE_BE16(RTE_ARP_HRD_ETHER),
+			.arp_protocol = RTE_BE16(RTE_ETHER_TYPE_IPV4),
+			.arp_hlen = 6,
+			.arp_plen = 4,
+			.arp_opcode = RTE_BE16(RTE_ARP_OP_REQUEST),
+			.arp_data.arp_sip = rte_cpu_to_be_32(0x0a000000u | last),
+	};
+
+	memcpy(&arp.arp_data.arp_sha, mac_a, sizeof(mac_a));
+	*rte_pktmbuf_mtod_offset(mbuf, rte_be16_t *, 12) = RTE_BE16(RTE_ETHER_TYPE_ARP);
+	memcpy(rte_pktmbuf_mtod_offset(mbuf, void *, ETH_LEN), &arp, sizeof(arp));
+	return mbuf;
+}
+
+static void
+addresses_are_noted_of_each_packet_of_a_run(void **state)
+{
+	struct place *place = *state;
+	struct address list[ADDRESS_MAX];
+	struct rte_mbuf *burst[3];
+
+	place->states[0]->addresses = address_table_create();
+	assert_non_null(place->states[0]->addresses);
+	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
+		burst[i] = make_arp(place, i);
+	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
+	forward_flush(&place->fwd);
+	assert_int_equal(address_list(place->states[0]->addresses, list), RTE_DIM(burst));
+	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
+		assert_int_equal(list[i].ip[3], RTE_DIM(burst) - 1 - i);
+	address_table_destroy(place->states[0]->addresses);
+}
+
+static void
+bad_packet_does_not_end_or_join_a_run(void **state)
+{
+	struct place *place = *state;
+	struct rte_mbuf *burst[3];
+
+	teach(place, mac_b, 1);
+	burst[0] = make_packet(place, mac_b, mac_a, 0, SHORT_LEN);
+	burst[1] = make_packet(place, mac_b, broadcast, 0, SHORT_LEN);
+	burst[2] = make_packet(place, mac_b, mac_a, 0, SHORT_LEN + 1);
+	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
+	forward_flush(&place->fwd);
+	expect_packet(1, mac_b, mac_a, 0, SHORT_LEN);
+	expect_packet(1, mac_b, mac_a, 0, SHORT_LEN + 1);
+	expect_drop(place, 0, STATS_DROP_RX_SRC_INVALID);
 }
 
 static void
@@ -815,6 +1052,14 @@ main(void)
 			TEST(header_rewritten_by_the_guest_is_not_sent),
 			TEST(tag_rewritten_by_the_guest_is_not_sent),
 			TEST(guest_memory_is_copied_for_a_port_that_uses_dma),
+			TEST(packet_for_another_guest_is_copied_into_its_ports_buffers),
+			TEST(copy_in_a_ports_buffer_has_the_tag_of_a_trunk),
+			TEST(what_does_not_fit_a_ports_buffer_goes_another_way),
+			TEST(port_without_a_free_buffer_gets_its_packets_all_the_same),
+			TEST(flood_within_a_domain_passes_one_by_pointer_and_copies_for_the_others),
+			TEST(each_packet_of_a_run_is_counted),
+			TEST(addresses_are_noted_of_each_packet_of_a_run),
+			TEST(bad_packet_does_not_end_or_join_a_run),
 			TEST(flood_of_a_guest_is_private_too),
 			TEST(flood_of_a_guest_shares_nothing_with_it),
 			TEST(long_packet_of_a_guest_leaves_with_its_payload_shared),

@@ -633,6 +633,131 @@ sender_of_a_packet_that_came_back_is_not_learned(void **state)
 	assert_int_equal(held(place), 3);
 }
 
+/* In one burst: with the same addresses they are a run. */
+static void
+forward_together(struct place *place, unsigned int in, struct rte_mbuf **mbufs, uint16_t nb)
+{
+	forward_burst(&place->fwd, &place->view.ports[in], mbufs, nb);
+	forward_flush(&place->fwd);
+	rte_rcu_qsbr_quiescent(place->rcu, 0);
+}
+
+static void
+send_run(struct place *place, unsigned int in, const uint8_t *dst, uint32_t from, uint32_t to)
+{
+	struct rte_mbuf *mbufs[FORWARD_BURST];
+
+	for (uint32_t number = from; number < to; number++)
+		mbufs[number - from] = make_packet(dst, number, LEN);
+	forward_together(place, in, mbufs, to - from);
+}
+
+static void
+each_packet_of_a_run_is_held_in_its_order(void **state)
+{
+	struct place *place = *state;
+
+	send_run(place, UPLINK, mac_guest, 0, 30);
+	assert_int_equal(held(place), 30);
+	set_mode(place, HOLD_OPEN);
+	send_run(place, UPLINK, mac_guest, 30, 40);
+	drain(place);
+	set_mode(place, HOLD_PASS);
+	send_run(place, UPLINK, mac_guest, 40, 50);
+	expect_numbers(HOLDER, 0, 50);
+}
+
+static void
+each_packet_of_a_flooded_run_is_held(void **state)
+{
+	struct place *place = *state;
+
+	send_run(place, UPLINK, broadcast, 0, 10);
+	expect_numbers(0, 0, 10);
+	expect_numbers(OTHER, 0, 10);
+	set_mode(place, HOLD_OPEN);
+	drain(place);
+	expect_numbers(HOLDER, 0, 10);
+}
+
+static void
+marker_within_a_run_counts_at_its_place(void **state)
+{
+	const enum hold_mode modes[] = {HOLD_OPEN, HOLD_PASS};
+	struct place *place = *state;
+
+	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
+		/* With an empty queue, what comes before the marker may pass. */
+		for (unsigned int before = 0; before < 2; before++) {
+			struct rte_mbuf *mbufs[3];
+			uint32_t number = 0;
+
+			set_mode(place, modes[i]);
+			atomic_store(&hold_conf(place->hold)->rest_open, false);
+			send_run(place, 0, mac_guest, 2, 10);
+			for (unsigned int n = 0; n < RTE_DIM(mbufs); n++)
+				mbufs[n] = n == before ? make_marker(place)
+						       : make_packet(mac_guest, number++, LEN);
+			forward_together(place, UPLINK, mbufs, RTE_DIM(mbufs));
+			drain(place);
+			assert_true(atomic_load(&hold_conf(place->hold)->rest_open));
+			expect_numbers(HOLDER, 0, 10);
+		}
+	}
+}
+
+static void
+sender_of_a_run_that_came_back_is_not_learned(void **state)
+{
+	uint64_t key = fdb_key(fdb_mac(mac_host), VID);
+	struct place *place = *state;
+	struct fdb_entry *entry;
+
+	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	fdb_add_static(place->fdb, key, port_ids[0]);
+	send_run(place, UPLINK, mac_guest, 0, 10);
+	fdb_lookup(place->fdb, &key, 1, &entry);
+	assert_int_equal(fdb_entry_port(entry), port_ids[0]);
+	assert_int_equal(drops(place, UPLINK, STATS_DROP_RX_SRC_STATIC), 0);
+	assert_int_equal(held(place), 10);
+}
+
+/* With buffers of their own, others get copies and no packet is made private. */
+static void
+flood_of_a_guest_is_held_as_it_was_checked(void **state)
+{
+	const uint16_t domains[] = {5, 6};
+	struct place *place = *state;
+
+	atomic_store(&place->states[UPLINK]->link_up, false);
+	for (unsigned int i = 0; i < NB_PORTS; i++) {
+		place->view.ports[i].guest_writable = true;
+		place->view.ports[i].domain = 5;
+		place->view.ports[i].tx_pool = shared_pool;
+	}
+	for (unsigned int i = 0; i < RTE_DIM(domains); i++) {
+		struct rte_mbuf *mbuf = make_packet(broadcast, 7, LEN);
+		struct rte_mbuf *sent;
+
+		place->view.ports[HOLDER].domain = domains[i];
+		set_mode(place, HOLD_KEEP);
+		rte_mbuf_refcnt_update(mbuf, 1);
+		forward(place, 0, mbuf);
+		expect_numbers(OTHER, 7, 8);
+		assert_int_equal(next_number(HOLDER), -1);
+		memset(rte_pktmbuf_mtod(mbuf, void *), 0xfe, LEN);
+		rte_pktmbuf_free(mbuf);
+		set_mode(place, HOLD_OPEN);
+		drain(place);
+		assert_int_equal(rte_eth_rx_burst(port_ids[HOLDER], 0, &sent, 1), 1);
+		assert_memory_equal(rte_pktmbuf_mtod(sent, void *), broadcast, 6);
+		assert_memory_equal(rte_pktmbuf_mtod_offset(sent, void *, 6), mac_host, 6);
+		assert_int_equal(sent->pkt_len, LEN);
+		rte_pktmbuf_free(sent);
+	}
+}
+
 static void
 forged_marker_is_a_packet_like_others(void **state)
 {
@@ -689,6 +814,11 @@ main(void)
 			TEST(rest_waits_until_the_marker_is_back),
 			TEST(marker_among_held_packets_counts_when_they_have_gone),
 			TEST(sender_of_a_packet_that_came_back_is_not_learned),
+			TEST(each_packet_of_a_run_is_held_in_its_order),
+			TEST(each_packet_of_a_flooded_run_is_held),
+			TEST(marker_within_a_run_counts_at_its_place),
+			TEST(sender_of_a_run_that_came_back_is_not_learned),
+			TEST(flood_of_a_guest_is_held_as_it_was_checked),
 			TEST(forged_marker_is_a_packet_like_others),
 			TEST(port_that_holds_nothing_is_not_touched),
 	};
