@@ -48,11 +48,15 @@ def talk(client, answers):
             os._exit(0)
 
 
-def serve(path, answers):
-    """Serve one monitor."""
+def listen(path):
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
     server.listen(4)
+    return server
+
+
+def serve(server, answers):
+    """Serve one monitor."""
     while True:
         client, _ = server.accept()
         try:
@@ -68,7 +72,9 @@ def main():
              for at, word in enumerate(words) if word == "-qmp"]
     with open(os.path.dirname(paths[0]) + ".arguments", "w", encoding="utf-8") as file:
         json.dump(words, file)
-    threads = [threading.Thread(target=serve, args=(path, answers)) for path in paths]
+    # as QEMU does: all listen before any of them answers
+    servers = [listen(path) for path in paths]
+    threads = [threading.Thread(target=serve, args=(server, answers)) for server in servers]
     for thread in threads:
         thread.start()
     for thread in threads:
