@@ -312,14 +312,13 @@ avp_cring_taken(const struct avp_cring_end *end)
 static inline uint32_t
 avp_cring_waiting(const struct avp_cring_end *end, uint32_t max)
 {
-	const struct avp_cring_end from = {
-			.ring = end->ring,
-			.len = end->len,
-			.own = avp_cring_taken(end),
-	};
+	struct avp_cring_end from;
 	struct avp_cring_words words;
 	uint32_t n = 0;
 
+	from.ring = end->ring;
+	from.len = end->len;
+	from.own = avp_cring_taken(end);
 	while (n < max && n < end->len && avp_cring_at(&from, n, &words))
 		n++;
 	return n;

@@ -35,6 +35,7 @@
 #include <avp/avp_fifo.h>
 
 #include "avp_compat.h"
+#include "avp_copy.h"
 #include "avp_gate.h"
 #include "avpg_addr.h"
 #include "avpg_ctrl.h"
@@ -127,10 +128,11 @@ struct avpg_rxq {
 	struct avpg_mem mem;
 	struct rte_mempool *pool;
 	struct avpg_port *port;
-	struct avpg_table *table;  /* of buffers by pointer; NULL: all by copy */
-	uint32_t hold;             /* such buffers that the application may have */
-	uint32_t max_idle;         /* mbufs of its mempool that may wait for packets */
-	uint64_t rearm;            /* avp_mbuf_rearm() */
+	struct avpg_table *table; /* of buffers by pointer; NULL: all by copy */
+	uint32_t hold;            /* such buffers that the application may have */
+	uint32_t max_idle;        /* mbufs of its mempool that may wait for packets */
+	uint64_t rearm;           /* avp_mbuf_rearm() */
+	avp_copy_fn wide_copy;
 	uint32_t max_rx_size;      /* bytes */
 	uint32_t mbuf_room;        /* data bytes of one mbuf of the pool */
 	struct rte_ether_addr mac; /* whose packets it takes */
@@ -157,7 +159,8 @@ struct avpg_txq {
 	struct avp_fifo_end alloc;
 	struct avpg_port *port;
 	struct avpg_recycle *recycle; /* what may be sent by pointer; NULL: nothing */
-	uint32_t max_pkt_size;        /* bytes, VLAN tag in the data included */
+	avp_copy_fn wide_copy;
+	uint32_t max_pkt_size; /* bytes, VLAN tag in the data included */
 	uint32_t data_off; /* of an empty buffer's data, from its start; 0: its descriptor says */
 	uint32_t spare;    /* entries of the tx FIFO left free, so that nb_desc are not exceeded */
 	uint16_t port_id;

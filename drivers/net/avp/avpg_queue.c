@@ -184,6 +184,7 @@ rxq_reload(struct avpg_port *port, struct avpg_rxq *q)
 	q->next_fifo = 0;
 	q->compact = is_compact(port);
 	q->rearm = avp_mbuf_rearm(q->port_id);
+	q->wide_copy = avp_copy_choose();
 	q->max_idle = q->nb_fifos * port->info.rx.len;
 	if (port->info.max_rx_size > q->mbuf_room)
 		port->dev->data->scattered_rx = 1;
@@ -217,6 +218,7 @@ txq_reload(struct avpg_port *port, struct avpg_txq *q)
 	q->max_pkt_size = RTE_MIN(AVP_MAX_SEGS * q->mem.buf_data_size, (uint32_t)AVP_MAX_PKT_SIZE);
 	q->vlan_by_desc = (port->features & AVP_FEATURE_VLAN) != 0;
 	q->recycle = port->recycle;
+	q->wide_copy = avp_copy_choose();
 	q->data_off = q->recycle != NULL || is_compact(port)
 			? q->mem.buf_stride - q->mem.buf_data_size
 			: 0;

@@ -123,7 +123,7 @@ rx_copy(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf **mb
 	m->pkt_len = pkt->pkt_len;
 	if (likely(pkt->nb_segs == 1 && pkt->nb_mbufs == 1)) {
 		m->data_len = pkt->pkt_len;
-		rte_memcpy(rte_pktmbuf_mtod(m, void *), pkt->seg[0], pkt->pkt_len);
+		avp_copy(q->wide_copy, rte_pktmbuf_mtod(m, void *), pkt->seg[0], pkt->pkt_len);
 	} else {
 		avpg_rx_copy_scattered(q, pkt, mbufs);
 	}

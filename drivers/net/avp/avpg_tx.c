@@ -296,7 +296,8 @@ tx_fill(const struct avpg_txq *q, struct tx_state *state, struct tx_chain *chain
 
 	state->bytes += pkt_len;
 	if (likely(m->nb_segs == 1 && chain->nb == 1 && !tag)) {
-		rte_memcpy(chain->buf[0].data, rte_pktmbuf_mtod(m, const void *), pkt_len);
+		avp_copy(q->wide_copy, chain->buf[0].data, rte_pktmbuf_mtod(m, const void *),
+				pkt_len);
 		if (compact) {
 			tx_put_entry(q, state, chain->buf[0].idx, q->data_off, pkt_len, flags,
 					vlan_tci);

@@ -215,6 +215,7 @@ port_deal_tx_lanes(struct avph_port *port)
 		queue->recycle = port_recycles(port);
 		queue->compact = port_is_compact(port);
 		queue->each = port_returns_each(port);
+		queue->wide_copy = avp_copy_choose();
 		queue->max_pkt = port->args.mru;
 	}
 }

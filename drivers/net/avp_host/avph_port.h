@@ -29,6 +29,7 @@
 #include <avp/avp_cring.h>
 #include <avp/avp_fifo.h>
 
+#include "avp_copy.h"
 #include "avp_gate.h"
 #include "avp_loop.h"
 #include "avpd_device.h"
@@ -117,11 +118,12 @@ struct avph_tx_queue {
 	struct avph_tx_lane *lanes[AVP_MAX_QUEUES];
 	uint16_t nb_lanes;
 	uint16_t queue_id;
-	bool shared;      /* its one lane is other queues' too */
-	bool vlan;        /* the guest takes tags out of band */
-	bool chains;      /* the guest takes chains of packets that would fit one buffer */
-	bool recycle;     /* the guest may send what it got */
-	bool compact;     /* rx FIFOs are compact rings */
+	bool shared;  /* its one lane is other queues' too */
+	bool vlan;    /* the guest takes tags out of band */
+	bool chains;  /* the guest takes chains of packets that would fit one buffer */
+	bool recycle; /* the guest may send what it got */
+	bool compact; /* rx FIFOs are compact rings */
+	avp_copy_fn wide_copy;
 	bool each;        /* the guest returns each buffer by itself */
 	uint32_t max_pkt; /* bytes, mru */
 	struct avph_tx_stats stats;

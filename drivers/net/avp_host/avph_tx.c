@@ -408,6 +408,7 @@ struct tx_copy {
 	struct rte_mbuf *last;
 	struct tx_stash *stash;
 	const struct avpd_bufs *bufs;
+	avp_copy_fn wide_copy;
 	uint32_t room; /* in last */
 };
 
@@ -446,7 +447,7 @@ copy_bytes(struct tx_copy *copy, const uint8_t *data, uint32_t size)
 		nb = RTE_MIN(size, copy->room);
 		to = (uint8_t *)avpd_buf_ptr(copy->bufs, seg->buf_idx) + seg->data_off +
 				seg->data_len;
-		rte_memcpy(to, data, nb);
+		avp_copy(copy->wide_copy, to, data, nb);
 		seg->data_len = (uint16_t)(seg->data_len + nb);
 		copy->room -= nb;
 		copy->pkt->pkt_len += nb;
@@ -478,7 +479,10 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
 		const bool compact)
 {
 	struct avpd_pkt pkt = {.ol_flags = vlan->ol_flags};
-	struct tx_copy copy = {.pkt = &pkt, .stash = stash, .bufs = &queue->mem->bufs};
+	struct tx_copy copy = {.pkt = &pkt,
+			.stash = stash,
+			.bufs = &queue->mem->bufs,
+			.wide_copy = queue->wide_copy};
 	uint32_t skip = 0;
 	uint32_t left = mbuf->pkt_len;
 
