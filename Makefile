@@ -152,6 +152,11 @@ check-releases: setup ## compile against other releases: DPDK="installed 24.11 F
 	@devtools/setup test clang release
 	@J=$(J) devtools/check-releases $(DPDK)
 
+.PHONY: check-arm64
+check-arm64: setup ## compile for arm64; nothing is linked or run
+	@devtools/setup test arm64
+	@J=$(J) devtools/check-arm64
+
 .PHONY: guest-driver
 guest-driver: setup ## net_avp for guests with another release: DPDK=24.11, DPDK="24.11 FOLDER"
 	@devtools/setup release
@@ -159,9 +164,9 @@ guest-driver: setup ## net_avp for guests with another release: DPDK=24.11, DPDK
 
 # What CI does, and the builds it has no time for.
 .PHONY: pre-push
-pre-push: ## all that CI does, and thread sanitizer and release build
+pre-push: ## all that CI does, thread sanitizer, release build, other releases, arm64
 	bash .ci/run lint test-all asan 'test CC=clang' 'asan CC=clang' tsan release check-install \
-		'check-releases DPDK=24.11'
+		'check-releases DPDK=24.11' check-arm64
 
 .PHONY: clean
 clean: ## remove the build folders (what set-up fetched stays in .setup)
@@ -169,6 +174,6 @@ clean: ## remove the build folders (what set-up fetched stays in .setup)
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 comma := ,
