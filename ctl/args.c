@@ -61,7 +61,7 @@ static enum ctl_status
 global_option(int argc, char **argv, int *i, struct ctl_globals *globals, bool *taken,
 		struct ctl_error *err)
 {
-	const char *word = argv[*i], *value;
+	const char *word = argv[*i], *value = NULL;
 	enum ctl_status status = CTL_DONE;
 	double seconds;
 
