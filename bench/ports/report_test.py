@@ -6,6 +6,7 @@
 import os
 import sys
 import tempfile
+import types
 import unittest
 import xml.etree.ElementTree
 
@@ -16,6 +17,7 @@ import plots  # noqa: E402
 import points as pointing  # noqa: E402
 import report  # noqa: E402
 import rivals  # noqa: E402
+import run  # noqa: E402
 import works  # noqa: E402
 
 
@@ -204,6 +206,14 @@ class Works(unittest.TestCase):
         for make, _ in works.PLANS.values():
             keys = [work.key for work in make()]
             self.assertEqual(len(keys), len(set(keys)))
+
+    def test_report_has_a_row_for_each_point_that_was_measured(self):
+        work = next(work for work in works.plan_default() if work.reference not in work.rivals)
+        runner = types.SimpleNamespace(failed={}, not_measured={}, points=[
+            point(work.rivals[0], 2, 1, work=work.key), point(work.reference, 1, 2, work=work.key)])
+        made = run.make_report(types.SimpleNamespace(plan="default"), False, [work], runner)
+        self.assertEqual(list(made["results"][work.key]), [work.rivals[0], work.reference])
+        self.assertTrue(goals.table(made))
 
     def test_rivals_exist(self):
         for make, _ in works.PLANS.values():

@@ -274,7 +274,8 @@ def make_report(args, huge, works, runner):
     results = {}
     for work in works:
         results[work.key] = {}
-        for name in work.rivals:
+        # the reference is measured beside them whether it is one of them or not
+        for name in dict.fromkeys([*work.rivals, work.reference]):
             some = [p for p in points if p["work_key"] == work.key and p["rival"] == name]
             if some:
                 results[work.key][name] = {**about_rival(name), **pointing.summarize(some)}
