@@ -17,6 +17,7 @@
 #include <rte_ethdev.h>
 
 #include "port_env.h"
+#include "test_random.h"
 
 #define DATA_OFF 192u
 #define FEATURES (AVP_FEATURE_COMPACT | AVP_FEATURE_RECYCLE)
@@ -519,6 +520,126 @@ a_pool_that_runs_out_loses_nothing(void **state)
 	end();
 }
 
+/* What the guest has, by number of the buffer. */
+static bool has[1200];
+
+/* Get what the alloc FIFO and the rx ring have. */
+static void
+storm_take(void)
+{
+	struct avp_cring_words words;
+	uint64_t va;
+
+	while (sim_guest_alloc(&guest, 0, &va))
+		has[sim_guest_buf_idx(&guest, va)] = true;
+	while (sim_guest_take_entry(&guest, 0, &words))
+		has[avp_cring_buf_idx(words.place)] = true;
+}
+
+/* An entry that may be good, and is often wrong in one way. */
+static struct avp_cring_words
+storm_entry(uint64_t *seed)
+{
+	static const uint32_t lens[] = {0, 1, 13, 14, 64, 1500, 2048, 2049, 2176, 2177, 65535};
+	static const uint32_t offs[] = {0, 63, 64, DATA_OFF, DATA_OFF, DATA_OFF, 2239, 2240, 65535};
+	uint32_t idx = (uint32_t)(test_random(seed) % RTE_DIM(has));
+	uint32_t off = DATA_OFF, len = 100;
+
+	for (uint32_t i = 0; i < 200 && !has[idx]; i++)
+		idx = (idx + 1) % RTE_DIM(has);
+	if (test_random(seed) % 8 == 0)
+		idx = (uint32_t)test_random(seed) >> (test_random(seed) % 32);
+	if (test_random(seed) % 8 == 0)
+		off = offs[test_random(seed) % RTE_DIM(offs)];
+	if (test_random(seed) % 8 == 0)
+		len = lens[test_random(seed) % RTE_DIM(lens)];
+	return (struct avp_cring_words){avp_cring_place(idx, off, len),
+			test_random(seed) & ~(uint64_t)AVP_CDESC_PHASE &
+					(test_random(seed) % 4 == 0 ? UINT64_MAX
+								    : ~(uint64_t)AVP_CDESC_MORE)};
+}
+
+/* The packets that a burst is, by the rule of chains. */
+static uint32_t
+storm_packets(const struct avp_cring_words *words, uint32_t nb)
+{
+	uint32_t packets = 0;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < nb; i++) {
+		n++;
+		if ((words[i].state & AVP_CDESC_MORE) != 0 && n < AVP_MAX_SEGS && i + 1 < nb)
+			continue;
+		packets++;
+		n = 0;
+	}
+	return packets;
+}
+
+/* A packet that came: within the port's buffers, and what it says of itself. */
+static void
+storm_check(const struct rte_mbuf *mbuf)
+{
+	uint32_t sum = 0;
+	uint32_t nb = 0;
+
+	for (const struct rte_mbuf *m = mbuf; m != NULL; m = m->next, nb++) {
+		assert_ptr_equal(m->pool, a.own_pool);
+		assert_true(m->data_len > 0 && (uint32_t)m->data_off + m->data_len <= m->buf_len);
+		sum += m->data_len;
+	}
+	assert_int_equal(sum, mbuf->pkt_len);
+	assert_int_equal(nb, mbuf->nb_segs);
+	assert_in_range(nb, 1, AVP_MAX_SEGS);
+	assert_in_range(sum, AVP_MIN_PKT_SIZE, AVP_MAX_PKT_SIZE);
+}
+
+/* Whatever is written into the ring is a packet, good or dropped under one name, and no buffer is
+ * lost or there twice. */
+static void
+a_storm_of_entries_does_no_harm(void **state)
+{
+	uint64_t seed = test_random_seed();
+	uint64_t nb_put = 0, nb_got = 0;
+
+	(void)state;
+	begin(&(struct port_conf){.args = "mru=9238"}, FEATURES);
+	memset(has, 0, sizeof(has));
+	pkt_fill(&sent, 500, 1, 1);
+	for (uint32_t round = 0; round < 30000; round++) {
+		const uint32_t nb = 1 + (uint32_t)(test_random(&seed) % 12);
+		struct avp_cring_words words[12];
+		struct rte_mbuf *pkts[16];
+		uint16_t n;
+
+		if (round % 4 == 0) {
+			struct rte_mbuf *mbuf = pkt_mbuf(a.own_pool, &sent, 2048);
+
+			/* also what it gets may come back */
+			if (mbuf != NULL && rte_eth_tx_burst(a.id, 0, &mbuf, 1) == 0)
+				rte_pktmbuf_free(mbuf);
+		}
+		storm_take();
+		for (uint32_t i = 0; i < nb; i++)
+			words[i] = storm_entry(&seed);
+		assert_true(sim_guest_put_entries(&guest, 0, words, nb));
+		nb_put += storm_packets(words, nb);
+		for (uint32_t i = 0; i < nb; i++)
+			if (avp_cring_buf_idx(words[i].place) < RTE_DIM(has))
+				has[avp_cring_buf_idx(words[i].place)] = false;
+		while ((n = rte_eth_rx_burst(a.id, 0, pkts, RTE_DIM(pkts))) > 0 ||
+				rte_eth_rx_queue_count(a.id, 0) > 0) {
+			for (uint16_t i = 0; i < n; i++)
+				storm_check(pkts[i]);
+			rte_pktmbuf_free_bulk(pkts, n);
+			nb_got += n;
+		}
+	}
+	assert_true(nb_got > 10000);
+	assert_int_equal(nb_got + port_xstat_sum(&a, "rx_q0_drop_"), nb_put);
+	end();
+}
+
 /* From one form to the other and back, with the same port. */
 static void
 each_configuration_has_the_form_it_asks_for(void **state)
@@ -568,6 +689,7 @@ main(void)
 			TEST(a_wrong_count_is_no_room),
 			TEST(tags_travel_in_the_entry),
 			TEST(a_pool_that_runs_out_loses_nothing),
+			TEST(a_storm_of_entries_does_no_harm),
 			TEST(each_configuration_has_the_form_it_asks_for),
 	};
 
