@@ -188,17 +188,20 @@ avpg_port_configure(struct avpg_port *port)
 		AVPG_LOG(ERR, "%s: configure: %u rx and %u tx queues, features 0x%x: %s",
 				port->name, config.nb_rx_queues, config.nb_tx_queues,
 				config.features, avpg_ctrl_error(ret));
-		avpg_recycle_retire(port->recycle);
-		port->recycle = NULL;
-		return ret;
+		goto err_retire;
 	}
 	ret = rings_open(port);
 	if (ret != 0)
-		return ret;
+		goto err_retire;
 	/* from here on every change is told */
 	avpg_port_link_load(port);
 	avpg_port_mtu_follow(port);
 	return 0;
+
+err_retire:
+	avpg_recycle_retire(port->recycle);
+	port->recycle = NULL;
+	return ret;
 }
 
 static int

@@ -231,7 +231,7 @@ avpg_rx_ring_by_pointer(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rt
 	if (nb == 0)
 		return 0;
 	ring_prefetch(q, words, nb);
-	for (*taken = 0; done < nb; (*taken)++) {
+	for (; done < nb; (*taken)++) {
 		struct rte_mbuf *m = ring_point(q, fifo, &words[done], all);
 		struct rx_pkt pkt;
 		uint32_t n = 1;
