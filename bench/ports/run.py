@@ -26,6 +26,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from host_info import cpu_model, output  # noqa: E402
 import plots  # noqa: E402
 import points as pointing  # noqa: E402
 import report as reporting  # noqa: E402
@@ -229,23 +230,6 @@ class Runner:
             nb += 1
             if time.monotonic() > self.start + seconds:
                 return
-
-
-def output(*command):
-    """What a command prints, or "unknown"."""
-    try:
-        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def cpu_model():
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.machine()
 
 
 def about(args, huge):

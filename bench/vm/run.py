@@ -35,10 +35,12 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.join(TOP, "tests/vm"), os.path.join(TOP, "tests/lib")]
+sys.path[:0] = [os.path.join(TOP, "tests/vm"), os.path.join(TOP, "tests/lib"),
+                os.path.join(TOP, "bench/ports")]
 sys.dont_write_bytecode = True
 
 import avp_switch  # noqa: E402
+from host_info import cpu_model, output  # noqa: E402
 import netns  # noqa: E402
 from lib import vm as machine  # noqa: E402
 from lib.stream import Closed, Timeout  # noqa: E402
@@ -295,21 +297,6 @@ class Bench:
         for point in points:
             point["round"] = number
         return points
-
-
-def output(*command):
-    """What a command prints, or "unknown"."""
-    try:
-        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def cpu_model():
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def about(args):
