@@ -7,9 +7,8 @@
 #include "client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
-
-#include "stream.h"
 
 struct ctl_client {
 	struct ctl_stream stream;
@@ -111,21 +110,48 @@ client_unpack(json_t *answer, json_t **result, const char *what, struct ctl_erro
 }
 
 enum ctl_status
-ctl_client_call(struct ctl_client *client, const char *method, json_t *params, json_t **result,
+ctl_client_send(struct ctl_client *client, const char *method, json_t *params,
+		struct ctl_error *err)
+{
+	struct ctl_limit limit = ctl_limit_in(client->timeout_ms);
+
+	return ctl_stream_send_object(&client->stream,
+			json_pack("{s:I, s:s, s:o}", "id", ++client->last_id, "method", method,
+					"params", params),
+			&limit, method, err);
+}
+
+enum ctl_status
+ctl_client_receive(struct ctl_client *client, const char *method, json_t **result,
 		struct ctl_error *err)
 {
 	struct ctl_limit limit = ctl_limit_in(client->timeout_ms);
 	enum ctl_status status;
-	json_t *message;
+	json_t *answer;
 
-	message = json_pack("{s:I, s:s, s:o}", "id", ++client->last_id, "method", method, "params",
-			params);
-	status = ctl_stream_send_object(&client->stream, message, &limit, method, err);
-	if (status == CTL_DONE)
-		status = client_answer(client, &message, &limit, method, err);
+	status = client_answer(client, &answer, &limit, method, err);
 	if (status != CTL_DONE)
 		return status;
-	status = client_unpack(message, result, method, err);
-	json_decref(message);
+	status = client_unpack(answer, result, method, err);
+	json_decref(answer);
 	return status;
+}
+
+enum ctl_status
+ctl_client_call(struct ctl_client *client, const char *method, json_t *params, json_t **result,
+		struct ctl_error *err)
+{
+	enum ctl_status status = ctl_client_send(client, method, params, err);
+
+	return status == CTL_DONE ? ctl_client_receive(client, method, result, err) : status;
+}
+
+enum ctl_status
+ctl_client_wait(struct ctl_client *client, const struct ctl_limit *limit, bool *ready,
+		struct ctl_error *err)
+{
+	*ready = true;
+	if (ctl_stream_has_line(&client->stream))
+		return CTL_DONE;
+	return ctl_wait_fd(client->stream.in_fd, POLLIN, limit, ready, err);
 }

@@ -9,15 +9,17 @@
 #define CTL_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "error.h"
+#include "stream.h"
 
 struct ctl_client;
 
 /**
  * Connect to the switch.
  *
- * @timeout_ms  limit for connecting, and later for each request
+ * @timeout_ms  limit for connecting, and later for sending each request and for its answer
  */
 enum ctl_status ctl_client_open(struct ctl_client **client, const char *path,
 		unsigned int timeout_ms, struct ctl_error *err);
@@ -34,5 +36,17 @@ void ctl_client_close(struct ctl_client *client);
  */
 enum ctl_status ctl_client_call(struct ctl_client *client, const char *method, json_t *params,
 		json_t **result, struct ctl_error *err);
+
+/** The first half of ctl_client_call(): only send. */
+enum ctl_status ctl_client_send(struct ctl_client *client, const char *method, json_t *params,
+		struct ctl_error *err);
+
+/** The second half: wait for the answer. @method: what was sent, for messages. */
+enum ctl_status ctl_client_receive(struct ctl_client *client, const char *method, json_t **result,
+		struct ctl_error *err);
+
+/** Wait until there is something to receive. @ready: out: false if the limit passed before. */
+enum ctl_status ctl_client_wait(struct ctl_client *client, const struct ctl_limit *limit,
+		bool *ready, struct ctl_error *err);
 
 #endif /* CTL_CLIENT_H */

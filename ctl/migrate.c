@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright(c) 2026 OpenAVP contributors
  *
- * The steps of a migration: see migrate.h.
- *
- * How it works: QEMU must not stop the VM before its guest has let go of the ports, for a stopped
- * guest cannot acknowledge. So it is given a downtime limit of 0, sends memory while the VM runs,
- * and we look how much is left; when that can be sent within the wished downtime, the ports are
- * detached, and then we stop the VM ourselves, after which QEMU sends the rest at once. The
- * capability pause-before-switchover is a guard: a guest so idle that QEMU finds nothing left to
- * send gets it to the end by itself (11.1: it happens within milliseconds of the second pass), and
- * then it waits there instead of leaving; that attempt is called off and the next one detaches
- * earlier.
+ * The steps of a migration: see migrate.h. Those in which the VM runs are in migrate_precopy.c.
  */
 
 #include "migrate.h"
@@ -23,23 +14,17 @@
 #include "output.h"
 #include "qtest_pci.h"
 
-#define POLL_MS 5
-#define KEEPALIVE_US 1000000
-#define MAX_ATTEMPTS 3
-#define MIN_GOAL (1u << 20) /* bytes */
-#define STALL_US 10000000
 #define PREPARE_LIMIT_MS 60000
-#define STATUS_LIMIT_MS 5000
+#define SILENCE_MS 10000 /* of ours between two steps, on top of what the user allows */
 #define QTEST_LIMIT_MS 5000
 #define DRAIN_LIMIT_MS 5000
 #define GRACE_US 200000
 #define MAX_ADDRESSES 16 /* of port.attach */
 
 enum ctl_status
-ctl_migration_switch(struct ctl_migration *m, const char *method, json_t *params, json_t **result,
-		struct ctl_error *err)
+ctl_migration_switch_begin(
+		struct ctl_migration *m, const char *method, json_t *params, struct ctl_error *err)
 {
-	json_t *dropped = NULL;
 	enum ctl_status status;
 
 	if (params == NULL)
@@ -52,8 +37,17 @@ ctl_migration_switch(struct ctl_migration *m, const char *method, json_t *params
 			return status;
 		}
 	}
-	status = ctl_client_call(
-			m->client, method, params, result != NULL ? result : &dropped, err);
+	return ctl_client_send(m->client, method, params, err);
+}
+
+enum ctl_status
+ctl_migration_switch_end(
+		struct ctl_migration *m, const char *method, json_t **result, struct ctl_error *err)
+{
+	json_t *dropped = NULL;
+	enum ctl_status status;
+
+	status = ctl_client_receive(m->client, method, result != NULL ? result : &dropped, err);
 	json_decref(dropped);
 	if (status != CTL_DONE &&
 			(strcmp(err->code, "ECONNRESET") == 0 ||
@@ -64,37 +58,23 @@ ctl_migration_switch(struct ctl_migration *m, const char *method, json_t *params
 	return status;
 }
 
-bool
-ctl_migration_cancelled(const struct ctl_migration *m)
+enum ctl_status
+ctl_migration_switch(struct ctl_migration *m, const char *method, json_t *params, json_t **result,
+		struct ctl_error *err)
+{
+	enum ctl_status status = ctl_migration_switch_begin(m, method, params, err);
+
+	return status == CTL_DONE ? ctl_migration_switch_end(m, method, result, err) : status;
+}
+
+enum ctl_status
+ctl_migration_cancelled(const struct ctl_migration *m, struct ctl_error *err)
 {
 	struct pollfd entry = {.fd = m->signal_fd, .events = POLLIN};
 
-	return m->signal_fd >= 0 && poll(&entry, 1, 0) > 0;
-}
-
-static enum ctl_status
-cancelled(const struct ctl_migration *m, struct ctl_error *err)
-{
-	if (!ctl_migration_cancelled(m))
+	if (m->signal_fd < 0 || poll(&entry, 1, 0) <= 0)
 		return CTL_DONE;
 	return ctl_fail(err, ECANCELED, "cancelled by the user");
-}
-
-/* What QEMU says of its migration. Its failure is ours. */
-static enum ctl_status
-query(struct ctl_migration *m, json_t **info, struct ctl_error *err)
-{
-	enum ctl_status status;
-
-	status = ctl_qmp_call(m->qmp, "query-migrate", NULL, info, err);
-	if (status != CTL_DONE)
-		return status;
-	if (strcmp(ctl_member(*info, "status"), "failed") == 0) {
-		status = ctl_fail(err, EIO, "QEMU: migration failed: %s",
-				ctl_member(*info, "error-desc"));
-		json_decref(*info);
-	}
-	return status;
 }
 
 enum ctl_status
@@ -230,45 +210,24 @@ describe(struct ctl_migration *m)
 			json_object_get(m->vm.info, "bus"), "ports", ports);
 }
 
-static enum ctl_status
-prepare(struct ctl_migration *m, json_t **where, struct ctl_error *err)
+enum ctl_status
+ctl_migration_prepare(struct ctl_migration *m, json_t **where, struct ctl_error *err)
 {
 	int64_t began_us = ctl_migration_begins(m, "prepare");
+	/* it hears nothing while the guest lets go, and then until QEMU is done */
+	const unsigned int silence_ms = SILENCE_MS + m->detach_ms + 2 * m->stop_ms;
 	enum ctl_status status;
 
 	status = ctl_peer_open(&m->peer, m->host, m->vm.name, err);
 	if (status == CTL_DONE)
 		status = ctl_peer_call(m->peer, "prepare",
-				json_pack("{s:o, s:O, s:i}", "vm", describe(m), "uri",
+				json_pack("{s:o, s:O, s:i, s:i}", "vm", describe(m), "uri",
 						json_object_get(m->host, "migrate"), "limit_ms",
-						(int)(m->ctl->timeout_ms + m->attach_ms)),
+						(int)(m->ctl->timeout_ms + m->attach_ms),
+						"silence_ms", (int)silence_ms),
 				PREPARE_LIMIT_MS, where, NULL, err);
 	if (status == CTL_DONE)
 		ctl_migration_ended(m, "prepare", began_us, json_pack("{s:O}", "host", *where));
-	return status;
-}
-
-static enum ctl_status
-start_migration(struct ctl_migration *m, const json_t *where, struct ctl_error *err)
-{
-	json_int_t bandwidth = (json_int_t)m->bandwidth_mbit * 125000;
-	enum ctl_status status;
-
-	status = ctl_qmp_call(m->qmp, "migrate-set-capabilities",
-			json_pack("{s:[{s:s, s:b}, {s:s, s:b}, {s:s, s:b}]}", "capabilities",
-					"capability", "events", "state", 1, "capability",
-					"pause-before-switchover", "state", 1, "capability",
-					"late-block-activate", "state", 1),
-			NULL, err);
-	if (status == CTL_DONE)
-		status = ctl_qmp_call(m->qmp, "migrate-set-parameters",
-				json_pack("{s:i, s:I}", "downtime-limit", 0, "max-bandwidth",
-						bandwidth),
-				NULL, err);
-	if (status == CTL_DONE)
-		status = ctl_qmp_call(m->qmp, "migrate",
-				json_pack("{s:s}", "uri", ctl_member(where, "uri")), NULL, err);
-	m->migrating = status == CTL_DONE;
 	return status;
 }
 
@@ -295,156 +254,8 @@ count_held(struct ctl_migration *m, uint64_t *dropped)
 	return held;
 }
 
-/* How pre-copy goes. */
-struct precopy {
-	int64_t began_us;
-	int64_t asked_us;     /* the other node, last */
-	int64_t moved_us;     /* when something was sent, last */
-	uint64_t transferred; /* bytes */
-	unsigned int attempt;
-	bool early; /* QEMU got to the end before we could detach */
-	bool near;  /* what is left can be sent within the wished downtime */
-};
-
-/* Look once. */
-static enum ctl_status
-precopy_look(struct ctl_migration *m, struct precopy *precopy, struct ctl_error *err)
-{
-	int64_t now_us = ctl_now_us();
-	double bytes_per_us, goal;
-	enum ctl_status status;
-	uint64_t remaining, sent;
-	json_t *info, *ram;
-
-	status = query(m, &info, err);
-	if (status != CTL_DONE)
-		return status;
-	ram = json_object_get(info, "ram");
-	remaining = ctl_member_u64(ram, "remaining");
-	sent = ctl_member_u64(ram, "transferred");
-	precopy->early = strcmp(ctl_member(info, "status"), "pre-switchover") == 0;
-	if (sent != precopy->transferred)
-		precopy->moved_us = now_us;
-	precopy->transferred = sent;
-	bytes_per_us = (double)sent / (double)(now_us - precopy->began_us + 1);
-	/* After an attempt that was too late, sooner. */
-	goal = bytes_per_us * m->downtime_ms * 1000 * (1u << 2 * precopy->attempt);
-	if (goal < MIN_GOAL)
-		goal = MIN_GOAL;
-	precopy->near = strcmp(ctl_member(info, "status"), "active") == 0 && sent > 0 &&
-			(double)remaining <= goal;
-	if (sent > 0)
-		ctl_migration_progress(m, remaining, bytes_per_us);
-	json_decref(info);
-	if (now_us - precopy->moved_us > STALL_US)
-		return ctl_fail(err, ETIMEDOUT, "%s: QEMU has sent nothing for %d s", m->host_name,
-				STALL_US / 1000000);
-	if (now_us - precopy->began_us > (int64_t)m->timeout_s * 1000000)
-		return ctl_fail(err, ETIMEDOUT,
-				"%s: memory changes faster than it is sent: not within %u s; "
-				"timeout_s= and downtime_ms= are the limits",
-				m->vm.name, m->timeout_s);
-	return CTL_DONE;
-}
-
-/* Send memory while the VM runs, until what is left fits. */
-static enum ctl_status
-precopy_run(struct ctl_migration *m, struct precopy *precopy, struct ctl_error *err)
-{
-	struct ctl_limit limit;
-	enum ctl_status status;
-	bool stop;
-
-	precopy->began_us = precopy->asked_us = precopy->moved_us = ctl_now_us();
-	precopy->transferred = 0;
-	for (;;) {
-		status = precopy_look(m, precopy, err);
-		if (status != CTL_DONE || precopy->early || precopy->near)
-			return status;
-		if (ctl_now_us() - precopy->asked_us > KEEPALIVE_US) {
-			status = ctl_peer_call(
-					m->peer, "status", NULL, STATUS_LIMIT_MS, NULL, NULL, err);
-			precopy->asked_us = ctl_now_us();
-		}
-		limit = ctl_limit_in(POLL_MS);
-		if (status == CTL_DONE)
-			status = ctl_wait_fd(m->signal_fd, POLLIN, &limit, &stop, err);
-		if (status == CTL_DONE)
-			status = cancelled(m, err);
-		if (status != CTL_DONE)
-			return status;
-	}
-}
-
-/* Call off an attempt in which QEMU came to the end too early; the VM goes on here. */
-static enum ctl_status
-call_off(struct ctl_migration *m, struct ctl_error *err)
-{
-	static const char *const ended[] = {"cancelled", NULL};
-	enum ctl_status status;
-
-	status = ctl_qmp_call(m->qmp, "migrate_cancel", NULL, NULL, err);
-	if (status == CTL_DONE)
-		status = ctl_migration_wait(m, ended, m->stop_ms, err);
-	if (status == CTL_DONE)
-		status = ctl_qmp_call(m->qmp, "cont", NULL, NULL, err);
-	m->migrating = false;
-	if (status == CTL_DONE)
-		status = ctl_peer_call(m->peer, "abort", NULL, PREPARE_LIMIT_MS, NULL, NULL, err);
-	ctl_peer_close(m->peer);
-	m->peer = NULL;
-	return status;
-}
-
-/* Prepare and pre-copy, perhaps more than once. */
-static enum ctl_status
-approach(struct ctl_migration *m, struct ctl_error *err)
-{
-	struct precopy precopy = {.attempt = 0};
-	enum ctl_status status;
-	json_t *where = NULL;
-	int64_t began_us;
-
-	for (;;) {
-		status = prepare(m, &where, err);
-		if (status == CTL_DONE)
-			status = cancelled(m, err);
-		if (status != CTL_DONE) {
-			json_decref(where);
-			return status;
-		}
-		began_us = ctl_migration_begins(m, "precopy");
-		status = start_migration(m, where, err);
-		json_decref(where);
-		where = NULL;
-		if (status == CTL_DONE)
-			status = precopy_run(m, &precopy, err);
-		if (status != CTL_DONE)
-			return status;
-		ctl_migration_ended(m, "precopy", began_us,
-				json_pack("{s:b, s:I}", "too_late", (int)precopy.early,
-						"sent_bytes", (json_int_t)precopy.transferred));
-		if (!precopy.early)
-			return CTL_DONE;
-		if (++precopy.attempt == MAX_ATTEMPTS)
-			return ctl_fail(err, EAGAIN,
-					"%s: QEMU was at the end before the ports could be "
-					"detached, %d "
-					"times",
-					m->vm.name, MAX_ATTEMPTS);
-		ctl_migration_note(m,
-				"%s: so idle that QEMU was at the end before the ports were "
-				"detached: once more, detaching earlier",
-				m->vm.name);
-		status = call_off(m, err);
-		if (status != CTL_DONE)
-			return status;
-	}
-}
-
-/* Keep results by port: {"p0": {"detach": {...}, "attach": {...}}}. */
-static void
-keep_results(struct ctl_migration *m, const char *what, const json_t *results)
+void
+ctl_migration_keep_results(struct ctl_migration *m, const char *what, const json_t *results)
 {
 	const char *name, *word;
 	json_t *result, *port;
@@ -465,36 +276,10 @@ keep_results(struct ctl_migration *m, const char *what, const json_t *results)
 	}
 }
 
-static bool
-has_ports(const struct ctl_migration *m)
+bool
+ctl_migration_has_ports(const struct ctl_migration *m)
 {
 	return json_array_size(json_object_get(m->vm.info, "ports")) > 0;
-}
-
-static enum ctl_status
-detach(struct ctl_migration *m, struct ctl_error *err)
-{
-	enum ctl_status status;
-	int64_t began_us;
-	json_t *results;
-
-	if (!has_ports(m))
-		return CTL_DONE;
-	status = ctl_peer_call(m->peer, "forget", NULL, STATUS_LIMIT_MS, NULL, NULL, err);
-	if (status != CTL_DONE)
-		return status;
-	began_us = ctl_migration_begins(m, "detach");
-	m->detached = true;
-	status = ctl_migration_switch(m, "port.detach",
-			json_pack("{s:o, s:i}", "names", ctl_vm_port_names(&m->vm), "timeout_ms",
-					(int)m->detach_ms),
-			&results, err);
-	if (status != CTL_DONE)
-		return status;
-	ctl_migration_ended(m, "detach", began_us, json_pack("{s:O}", "ports", results));
-	keep_results(m, "detach", results);
-	json_decref(results);
-	return CTL_DONE;
 }
 
 static enum ctl_status
@@ -520,7 +305,7 @@ depart(struct ctl_migration *m, struct ctl_error *err)
 	int64_t began_us;
 
 	(void)err;
-	if (!has_ports(m))
+	if (!ctl_migration_has_ports(m))
 		return CTL_DONE;
 	began_us = ctl_migration_begins(m, "depart");
 	/* Without this switch the VM is better off there. */
@@ -563,7 +348,7 @@ transfer(struct ctl_migration *m, struct ctl_error *err)
 
 	status = ctl_migration_wait(m, paused, m->stop_ms, err);
 	if (status == CTL_DONE)
-		status = cancelled(m, err);
+		status = ctl_migration_cancelled(m, err);
 	if (status == CTL_DONE)
 		status = ctl_qmp_call(m->qmp, "migrate-continue",
 				json_pack("{s:s}", "state", "pre-switchover"), NULL, err);
@@ -629,7 +414,7 @@ run(struct ctl_migration *m, struct ctl_error *err)
 	m->ran = true;
 	ctl_migration_ended(m, "run", began_us, NULL);
 	ctl_migration_remote_steps(m, json_object_get(result, "steps"));
-	keep_results(m, "attach", json_object_get(result, "ports"));
+	ctl_migration_keep_results(m, "attach", json_object_get(result, "ports"));
 	cause = ctl_member(result, "attach_error");
 	if (cause[0] != '\0' && strcmp(cause, "-") != 0)
 		status = ctl_fail(err, EIO, "%s runs at %s, but its network is not up: %.300s",
@@ -675,7 +460,7 @@ enum ctl_status
 ctl_migration_run(struct ctl_migration *m, struct ctl_error *err)
 {
 	static enum ctl_status (*const steps[])(struct ctl_migration *, struct ctl_error *) = {
-			approach, detach, stop, depart, save, transfer, run};
+			ctl_migration_approach, stop, depart, save, transfer, run};
 	int64_t began_us = ctl_migration_begins(m, "check");
 	enum ctl_status status;
 	size_t i;
@@ -686,7 +471,7 @@ ctl_migration_run(struct ctl_migration *m, struct ctl_error *err)
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && status == CTL_DONE; i++) {
 		status = steps[i](m, err);
 		if (status == CTL_DONE && !m->ran)
-			status = cancelled(m, err);
+			status = ctl_migration_cancelled(m, err);
 	}
 	return status;
 }

@@ -2,8 +2,9 @@
  * Copyright(c) 2026 OpenAVP contributors
  *
  * A migration in the hands of the side that gives the VM away: what its files share. Steps are in
- * migrate.c, the ways back in migrate_back.c, what is told about it in migrate_log.c, the commands
- * in cmd_vm_migrate.c. docs/migration.md explains the order of the steps and why.
+ * migrate.c and migrate_precopy.c, the ways back in migrate_back.c, what is told about it in
+ * migrate_log.c, the commands in cmd_vm_migrate.c. docs/migration.md explains the order of the
+ * steps and why.
  */
 
 #ifndef CTL_MIGRATE_H
@@ -85,8 +86,30 @@ enum ctl_status ctl_migration_wait(struct ctl_migration *m, const char *const wo
 enum ctl_status ctl_migration_switch(struct ctl_migration *m, const char *method, json_t *params,
 		json_t **result, struct ctl_error *err);
 
-/** Has the user asked to stop? */
-bool ctl_migration_cancelled(const struct ctl_migration *m);
+/** The same in two halves: send, and wait for the answer. In between the client may be waited for.
+ */
+enum ctl_status ctl_migration_switch_begin(
+		struct ctl_migration *m, const char *method, json_t *params, struct ctl_error *err);
+enum ctl_status ctl_migration_switch_end(struct ctl_migration *m, const char *method,
+		json_t **result, struct ctl_error *err);
+
+/** Have the other node make ports and a QEMU that waits. @where: out: {"uri": where it listens}. */
+enum ctl_status ctl_migration_prepare(
+		struct ctl_migration *m, json_t **where, struct ctl_error *err);
+
+/** Prepare, send memory while the VM runs, detach the ports. Tries again if QEMU was too quick. */
+enum ctl_status ctl_migration_approach(struct ctl_migration *m, struct ctl_error *err);
+
+/** Attach those ports that are detached, here. */
+enum ctl_status ctl_migration_attach_here(struct ctl_migration *m, struct ctl_error *err);
+
+/** Keep results by port in m->ports: {"p0": {"detach": {...}, "attach": {...}}}. */
+void ctl_migration_keep_results(struct ctl_migration *m, const char *what, const json_t *results);
+
+bool ctl_migration_has_ports(const struct ctl_migration *m);
+
+/** Fails with ECANCELED if the user has asked to stop. */
+enum ctl_status ctl_migration_cancelled(const struct ctl_migration *m, struct ctl_error *err);
 
 /** Begin a step: log it, show it. Returns the time, for ctl_migration_ended(). */
 int64_t ctl_migration_begins(struct ctl_migration *m, const char *step);

@@ -74,9 +74,8 @@ run_vm(struct ctl_migration *m, struct ctl_error *err)
 	return status;
 }
 
-/* Attach those ports that are detached. */
-static enum ctl_status
-attach(struct ctl_migration *m, struct ctl_error *err)
+enum ctl_status
+ctl_migration_attach_here(struct ctl_migration *m, struct ctl_error *err)
 {
 	enum ctl_status status = CTL_DONE;
 	json_t *names = ctl_vm_port_names(&m->vm), *results, *result;
@@ -120,7 +119,7 @@ ctl_migration_resume(struct ctl_migration *m, struct ctl_error *err)
 	}
 	m->stopped = false;
 	ctl_vm_set_state(&m->vm, "running", &cause);
-	if (m->detached && attach(m, &cause) != CTL_DONE) {
+	if (m->detached && ctl_migration_attach_here(m, &cause) != CTL_DONE) {
 		add_outcome(err, "%s runs here, but its network is not up: %.200s", m->vm.name,
 				cause.msg);
 		return CTL_FAILED;

@@ -16,9 +16,9 @@
  * prepared it)
  *
  * How it works: until "run" the VM is the source's. If the source says "abort", closes the
- * connection or says nothing for SILENCE_MS, all that was made here goes away. From the moment that
- * the VM runs here it stays, whatever becomes of the connection. So there is never a doubt on this
- * side, and for the source only while an answer to "run" is outstanding.
+ * connection or is silent for longer than it said, all that was made here goes away. From the
+ * moment that the VM runs here it stays, whatever becomes of the connection. So there is never a
+ * doubt on this side, and for the source only while an answer to "run" is outstanding.
  */
 
 #include <errno.h>
@@ -34,7 +34,7 @@
 #include "vm.h"
 #include "vm_cmd.h"
 
-#define SILENCE_MS 15000
+#define FIRST_SILENCE_MS 15000
 #define LAUNCH_LIMIT_MS 30000
 #define QTEST_LIMIT_MS 5000
 #define SEND_LIMIT_MS 5000
@@ -45,9 +45,10 @@ struct receive {
 	struct ctl_vm vm;
 	struct ctl_client *client; /* the switch */
 	struct ctl_qmp *qmp;
-	json_t *steps; /* of "run", with their times */
-	bool prepared; /* something has been made here */
-	bool ran;      /* the VM is ours */
+	json_t *steps;           /* of "run", with their times */
+	bool prepared;           /* something has been made here */
+	bool ran;                /* the VM is ours */
+	unsigned int silence_ms; /* of the source, after which it is taken for dead */
 };
 
 typedef enum ctl_status (*receive_method)(struct receive *receive, const json_t *params,
@@ -203,6 +204,7 @@ receive_prepare(struct receive *receive, const json_t *params, json_t **result,
 	if (!json_is_object(receive->vm.info))
 		return ctl_fail(err, EINVAL, "prepare: no description of the VM");
 	json_object_set_new(receive->vm.info, "switch", json_string(receive->ctl->socket_path));
+	receive->silence_ms = (unsigned int)ctl_member_u64(params, "silence_ms");
 	if (receive->client == NULL &&
 			ctl_client_open(&receive->client, receive->ctl->socket_path,
 					(unsigned int)ctl_member_u64(params, "limit_ms"),
@@ -434,7 +436,7 @@ ctl_vm_receive(struct ctl *ctl, const struct ctl_args *args, struct ctl_error *e
 {
 	struct ctl_stream stream = {
 			.in_fd = STDIN_FILENO, .out_fd = STDOUT_FILENO, .peer = "the source"};
-	struct receive receive = {.ctl = ctl};
+	struct receive receive = {.ctl = ctl, .silence_ms = FIRST_SILENCE_MS};
 	struct ctl_limit limit;
 	enum ctl_status status;
 	json_t *request;
@@ -445,7 +447,7 @@ ctl_vm_receive(struct ctl *ctl, const struct ctl_args *args, struct ctl_error *e
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	while (status == CTL_DONE) {
-		limit = ctl_limit_in(SILENCE_MS);
+		limit = ctl_limit_in(receive.silence_ms);
 		status = ctl_stream_object(&stream, &request, &limit, receive.vm.name, err);
 		if (status != CTL_DONE)
 			break;

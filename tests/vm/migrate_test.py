@@ -24,6 +24,7 @@ RATE = 500
 # So slow that there is time to break something.
 SLOW = "bandwidth_mbit=40"
 QUIET_S = 1
+LATE_S = 0.5
 UP_LIMIT_S = 60
 
 # Stands between the two avpctl: cuts the connection when it sees "run", before it or after it, and with
@@ -264,6 +265,18 @@ def check_guests(run):
         for port in result["ports"].values():
             expect(port["detach"]["result"] in words, result)
 
+    with run.checks("guest_that_is_late_is_waited_for"):
+        # idle, so that QEMU gets to the end of the memory meanwhile
+        nodes.vm.run("kill -STOP %d" % nodes.vm.pmd.pid)
+        migration = nodes.begin_migration(run.here, run.there)
+        migration.wait_for("begin", "detach", limit=60)
+        time.sleep(LATE_S)
+        nodes.vm.run("kill -CONT %d" % nodes.vm.pmd.pid)
+        status, result = migration.end()
+        expect(status == 0, result)
+        nodes.where = run.there
+        moved(result, "ok")
+        run.expect_network()
     with run.checks("guest_that_hangs_is_moved"):
         nodes.vm.run("kill -STOP %d" % nodes.vm.pmd.pid)
         moved(nodes.migrate(run.here, run.there, "detach_ms=200", "attach_ms=500"), "timeout")
