@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 
 #include "port_env.h"
 #include "test_random.h"
@@ -497,6 +498,46 @@ tags_travel_in_the_entry(void **state)
 	end();
 }
 
+/* Nothing that the guest has not read is written over: not even by a packet that fits one buffer
+ * until it gets a tag. */
+static void
+a_tag_makes_no_room(void **state)
+{
+	const struct port_conf conf = {
+			.args = "mru=9238,ring=64,buffers=512,vlan_offload=0", .app_pool = true};
+	const uint32_t sizes[] = {2044, 2045, 2047, 2048};
+	struct avp_cring_words words;
+	struct rte_mbuf *mbuf;
+	uint32_t nb_sent;
+	uint32_t nb_got;
+
+	(void)state;
+	begin(&conf, FEATURES);
+	for (uint32_t i = 0; i < RTE_DIM(sizes); i++) {
+		for (nb_sent = 0;; nb_sent++) {
+			/* with one entry left, the largest of a kind */
+			pkt_fill(&sent, nb_sent < 63 ? 100 : sizes[i], 0, nb_sent);
+			mbuf = pkt_mbuf(a.app_pool, &sent, 0);
+			if (nb_sent == 63) {
+				mbuf->ol_flags |= RTE_MBUF_F_TX_VLAN;
+				mbuf->vlan_tci = 7;
+			}
+			if (rte_eth_tx_burst(a.id, 0, &mbuf, 1) == 0)
+				break;
+		}
+		rte_pktmbuf_free(mbuf);
+		assert_int_equal(nb_sent, sizes[i] + sizeof(struct rte_vlan_hdr) <= 2048 ? 64 : 63);
+		for (nb_got = 0; sim_guest_take_entry(&guest, 0, &words); nb_got++) {
+			assert_int_equal(avp_cring_data_len(words.place),
+					nb_got < 63 ? 100 : sizes[i] + sizeof(struct rte_vlan_hdr));
+			give_back(&words, 1);
+			assert_int_equal(rte_eth_tx_done_cleanup(a.id, 0, 0), 1);
+		}
+		assert_int_equal(nb_got, nb_sent);
+	}
+	end();
+}
+
 /* A pool that has too few mbufs for a burst is no loss: the packets wait. */
 static void
 a_pool_that_runs_out_loses_nothing(void **state)
@@ -688,6 +729,7 @@ main(void)
 			BOTH(bad_chains_are_dropped),
 			TEST(a_wrong_count_is_no_room),
 			TEST(tags_travel_in_the_entry),
+			TEST(a_tag_makes_no_room),
 			TEST(a_pool_that_runs_out_loses_nothing),
 			TEST(a_storm_of_entries_does_no_harm),
 			TEST(each_configuration_has_the_form_it_asks_for),

@@ -515,14 +515,16 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
  * Bursts
  */
 
-/* Is there room for what the packet takes of the rx FIFO? A chain, or what may become one, may take
- * the most of a compact ring. */
+/* Is there room for what the packet takes of the rx FIFO? A chain, or what may become one with a
+ * tag, may take the most of a compact ring. */
 static inline bool
 tx_has_room(const struct avph_tx_lane *lane, const struct rte_mbuf *mbuf, const bool compact)
 {
 	const uint32_t room = lane->room - lane->nb_put;
 
-	if (!compact || likely(mbuf->nb_segs == 1 && mbuf->pkt_len < AVPD_BUF_DATA_SIZE))
+	if (!compact ||
+			likely(mbuf->nb_segs == 1 &&
+					mbuf->pkt_len <= AVPD_BUF_DATA_SIZE - AVP_VLAN_SIZE))
 		return room > 0;
 	return room >= AVP_MAX_SEGS;
 }
