@@ -360,13 +360,18 @@ random_flow_loss_begin(void)
 }
 
 void
+random_flow_look_again(void)
+{
+	atomic_fetch_add(&generation, 1);
+}
+
+void
 random_flow_loss_end(void)
 {
 	for (int side = 0; side < NB_SIDES; side++)
 		for (uint32_t i = 0; i < RANDOM_NB_FLOWS; i++)
 			atomic_store(&flows[side][i].loss_until, atomic_load(&flows[side][i].sent));
 	atomic_store(&loss_era, atomic_load(&era));
-	atomic_fetch_add(&generation, 1);
 }
 
 /* What the flow still owes in one era. */

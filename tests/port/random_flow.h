@@ -56,9 +56,11 @@ uint32_t random_flow_generation(void);
 /** A new era. */
 void random_flow_era(void);
 /** From now on, or from the beginning of time until now, packets of both directions may be lost.
- * The second makes it wrong that packets sent before @era arrive. Pollers must have been waited for
- * in between, and before the second. */
+ * The last makes it wrong that packets sent before @era arrive. In between what guests receive is
+ * not looked at, until random_flow_look_again(). Pollers must have been waited for before the
+ * second, and again before the third: until then they may not have counted what they have sent. */
 void random_flow_loss_begin(void);
+void random_flow_look_again(void);
 void random_flow_loss_end(void);
 
 /** Packets that must arrive and have not yet. */

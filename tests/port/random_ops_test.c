@@ -84,6 +84,8 @@ static void
 loss_end(void)
 {
 	random_poll_pass();
+	random_flow_look_again();
+	random_poll_pass();
 	random_flow_loss_end();
 	random_flow_era();
 }
