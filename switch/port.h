@@ -120,11 +120,13 @@ struct port_move {
 	bool was_absent;                 /* nobody was connected when the guest was asked */
 	bool is_asked;                   /* the guest has been asked */
 	bool announces;                  /* when attached */
+	uint32_t group;                  /* ports of the last request, a VM's, have the same */
 	uint32_t timeout_ms;
-	uint64_t ask_us;    /* when the guest is asked */
-	uint64_t opened_us; /* when the guest was back, 0 = not yet */
-	uint64_t limit_us;  /* when waiting for a link, or for the MAC elsewhere, ends; 0 = no wait
-			     */
+	uint64_t ask_us;       /* when the guest is asked, if it has read everything, */
+	uint64_t ask_limit_us; /* or, to be detached, at the latest */
+	uint64_t opened_us;    /* when the guest was back, 0 = not yet */
+	uint64_t limit_us; /* when waiting for a link, or for the MAC elsewhere, ends; 0 = no wait
+			    */
 	uint64_t announce_us; /* when it was announced first, 0 = no announcements to come */
 	unsigned int nb_announced;
 	port_move_done *done; /* NULL = nothing under way */

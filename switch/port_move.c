@@ -5,7 +5,10 @@
  *
  * How it works: a request only begins things; while something is under way a timer looks at the
  * ports' drivers, which tell the end, and at the holds. So the control thread waits for nobody, and
- * ports do not wait for each other. What may follow what:
+ * other VMs' ports are not waited for. Those of one request are taken for one VM's, whose
+ * application may forward between them, and drops what the other one does not take. So they are
+ * asked to detach together, when each has read what it was given, and what is held is let go when
+ * all are back. What may follow what:
  *
  *     none -- detach --> detaching --> detached -- depart --> departed -- attach --+
  *      ^                     |             |                                       |
@@ -32,8 +35,11 @@ SW_LOG_TOPIC(move);
 
 /** How often ports on the move are looked at. */
 #define POLL_US 200u
-/** So long a guest may read what it has been given before it is asked to detach. */
+/** Before it is asked to detach, a guest reads what it has been given, and so long after that it
+ * sends what it makes of it. */
 #define GRACE_US 1000u
+/** A guest that leaves something unread is asked after so long. */
+#define READ_LIMIT_US 20000u
 
 static uint64_t
 now_us(void)
@@ -82,6 +88,41 @@ is_connected(const struct port *port)
 	struct rte_avp_host_info info;
 
 	return rte_avp_host_info_get(port->id, &info) == 0 && info.connected != 0;
+}
+
+/* Are all ports of this one's request @ready? */
+static bool
+group_is(struct sw *sw, const struct port *port, bool (*ready)(struct port *port, uint64_t now))
+{
+	const uint64_t now = now_us();
+	bool all = true;
+
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++)
+		if (sw->ports[id] != NULL && sw->ports[id]->move.group == port->move.group)
+			all &= ready(sw->ports[id], now);
+	return all;
+}
+
+/* Has its guest done with what it was given? */
+static bool
+may_be_asked(struct port *port, uint64_t now)
+{
+	struct port_move *move = &port->move;
+	struct rte_avp_host_info info;
+
+	if (move->is_asked || move->state != PORT_MOVE_DETACHING || now >= move->ask_limit_us)
+		return true;
+	if (rte_avp_host_info_get(port->id, &info) == 0 && info.nb_unread > 0)
+		move->ask_us = now + GRACE_US;
+	return now >= move->ask_us;
+}
+
+/* Is its guest back, or not to be waited for? */
+static bool
+is_back(struct port *port, uint64_t now)
+{
+	(void)now;
+	return port->move.state != PORT_MOVE_ATTACHING;
 }
 
 /* Ask the guest. */
@@ -202,7 +243,8 @@ poll_attached(struct sw *sw, struct port *port)
 {
 	struct port_move *move = &port->move;
 
-	if (move->opened_us == 0 && port->link_up) {
+	if (move->opened_us == 0 && port->link_up &&
+			(now_us() >= move->limit_us || group_is(sw, port, is_back))) {
 		port_hold_open(port);
 		move->opened_us = now_us();
 		if (move->announces) {
@@ -213,7 +255,7 @@ poll_attached(struct sw *sw, struct port *port)
 	if (move->opened_us != 0) {
 		if (port_hold_is_over(sw, port, move->opened_us))
 			port_hold_end(sw, port);
-	} else if (now_us() >= move->limit_us) {
+	} else if (!port->link_up && now_us() >= move->limit_us) {
 		SW_LOG(WARNING, "%s: no link %lu ms after attach: packets are not held any longer",
 				port->name, (unsigned long)sw->conf.hold_ms);
 		port_hold_end(sw, port);
@@ -234,7 +276,7 @@ poll_port(struct sw *sw, struct port *port)
 	case PORT_MOVE_DETACHING:
 	case PORT_MOVE_ATTACHING:
 		if (!move->is_asked) {
-			if (now_us() < move->ask_us)
+			if (!group_is(sw, port, may_be_asked))
 				return true;
 			rc = ask(port);
 			if (rc != 0)
@@ -292,17 +334,21 @@ check_free(const struct port *port, struct avp_err *err)
 					  port_move_name(port));
 }
 
+/* @quiet_us: how long it may take to be quiet. */
 static void
-begin(struct port *port, enum port_move_state state, uint32_t timeout_ms, uint32_t grace_us,
-		port_move_done *done, void *arg)
+begin(struct sw *sw, struct port *port, enum port_move_state state, uint32_t timeout_ms,
+		uint32_t quiet_us, port_move_done *done, void *arg)
 {
 	struct port_move *move = &port->move;
+	const uint64_t now = now_us();
 
 	move->state = state;
 	move->has_error = false;
 	move->is_asked = false;
 	move->timeout_ms = timeout_ms;
-	move->ask_us = now_us() + grace_us;
+	move->group = sw->last_move_group;
+	move->ask_us = now + RTE_MIN(quiet_us, GRACE_US);
+	move->ask_limit_us = now + quiet_us;
 	move->announce_us = 0;
 	move->done = done;
 	move->done_arg = arg;
@@ -325,6 +371,7 @@ port_move_detach(struct sw *sw, struct port *const ports[], unsigned int nb, uin
 		rc = port_hold_begin(sw, ports, nb, err);
 	if (rc != 0)
 		return rc;
+	sw->last_move_group++;
 	for (unsigned int i = 0; i < nb; i++) {
 		enum port_move_state was = ports[i]->move.state;
 
@@ -332,8 +379,8 @@ port_move_detach(struct sw *sw, struct port *const ports[], unsigned int nb, uin
 			port_hold_forget(ports[i]);
 		else if (was == PORT_MOVE_NONE)
 			fdb_keep_learned(sw->fdb, ports[i]->id);
-		begin(ports[i], PORT_MOVE_DETACHING, timeout_ms,
-				was == PORT_MOVE_NONE ? GRACE_US : 0, done, args[i]);
+		begin(sw, ports[i], PORT_MOVE_DETACHING, timeout_ms,
+				was == PORT_MOVE_NONE ? READ_LIMIT_US : 0, done, args[i]);
 		ports[i]->move.returns_to = was == PORT_MOVE_INCOMING ? was : PORT_MOVE_DETACHED;
 	}
 	port_move_wake(sw);
@@ -408,10 +455,11 @@ port_move_attach(struct sw *sw, struct port *const ports[], unsigned int nb, uin
 	}
 	/* What workers had for the MACs has been sent: the marker comes after it. */
 	lcore_synchronize(sw->lcores);
+	sw->last_move_group++;
 	for (i = 0; i < nb; i++) {
 		finish(ports[i], PORT_MOVE_CANCELLED, 0);
 		send_marker(sw, ports[i], vids[i]);
-		begin(ports[i], PORT_MOVE_ATTACHING, timeout_ms, 0, done, args[i]);
+		begin(sw, ports[i], PORT_MOVE_ATTACHING, timeout_ms, 0, done, args[i]);
 		ports[i]->move.announces = announces;
 	}
 	port_move_wake(sw);

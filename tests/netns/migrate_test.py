@@ -10,13 +10,15 @@ same MAC, which stands for the VM that has moved.
 """
 
 import contextlib
+import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 
-from hosts import HostsTest, frame, main, send_frames
+from hosts import HostsTest, frame, mac_of, main, send_frames
 from netns import Namespace, veth
 from switch import Client, Guest, Refused, wait_for
 
@@ -81,6 +83,35 @@ print(asked, *answers)
 """
 
 
+# A guest that forwards between two networks.
+FORWARDER_CONFIG = """
+[switch]
+hold_ms = 20000
+[network blue]
+vlan = 100
+[network red]
+vlan = 200
+[port h0]
+type = vdev
+device = net_af_packet0,iface=up0,framecnt=8192
+network = blue
+[port h1]
+type = vdev
+device = net_af_packet1,iface=up1,framecnt=8192
+network = red
+[port p0]
+type = avp
+network = blue
+mac = 02:00:00:00:00:10
+[port p1]
+type = avp
+network = red
+mac = 02:00:00:00:00:11
+"""
+FORWARDER_MACS = ["02:00:00:00:00:10", "02:00:00:00:00:11"]
+FORWARDER_RATE = 5000
+FORWARDER_MOVES = 20
+
 # Prints frames from a MAC.
 LISTEN = """
 import socket, sys
@@ -116,6 +147,31 @@ class Pings:
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+class Sequence:
+    """A host that sends and counts packets with sequence numbers: tests/lib/seq_traffic.c."""
+
+    def __init__(self, host, mac, to_mac, number):
+        self.process = subprocess.Popen(
+            host.command([os.environ["SEQ_TRAFFIC"], "eth0", mac, to_mac, str(number),
+                          str(1 - number)]),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def ask(self, line):
+        """Have it do something; return what it says."""
+        self.process.stdin.write(line + "\n")
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def results(answer):
+    return [(port["name"], port["result"]) for port in answer]
 
 
 class Migrate(HostsTest):
@@ -154,9 +210,6 @@ class Migrate(HostsTest):
         wait_for(lambda: self.b.macs().get(MAC) == "cable", 10, "guest's MAC on B")
         return pings
 
-    def results(self, answer):
-        return [(port["name"], port["result"]) for port in answer]
-
     def idle(self, switch):
         """Wait until nothing is held any more."""
         wait_for(lambda: switch.port("p0")["hold"] is None, 10,
@@ -170,12 +223,12 @@ class Migrate(HostsTest):
 
     def move(self, guest, before_attach=lambda: None):
         """From A to B."""
-        self.assertEqual(self.results(self.a.request("port.detach", names=["p0"])), [("p0", "ok")])
+        self.assertEqual(results(self.a.request("port.detach", names=["p0"])), [("p0", "ok")])
         guest.stop()
-        self.assertEqual(self.results(self.a.request("port.depart", names=["p0"])), [("p0", "ok")])
+        self.assertEqual(results(self.a.request("port.depart", names=["p0"])), [("p0", "ok")])
         before_attach()
         addresses = [{"vlan": 100, "mac": MAC, "address": GUEST}]
-        self.assertEqual(self.results(self.b.request("port.attach", names=["p0"],
+        self.assertEqual(results(self.b.request("port.attach", names=["p0"],
                                                      addresses=addresses)), [("p0", "absent")])
         return self.echo(self.b)
 
@@ -190,11 +243,11 @@ class Migrate(HostsTest):
         pings = self.pings()
         for _ in range(5):
             time.sleep(0.1)  # some traffic in between
-            self.assertEqual(self.results(self.a.request("port.detach", names=["p0"])),
+            self.assertEqual(results(self.a.request("port.detach", names=["p0"])),
                              [("p0", "ok")])
             self.assertEqual(self.a.port("p0")["migration"], "detached")
             wait_for(lambda: self.a.port("p0")["hold"]["packets"] > 20, 10, "held")
-            self.assertEqual(self.results(self.a.request("port.attach", names=["p0"])),
+            self.assertEqual(results(self.a.request("port.attach", names=["p0"])),
                              [("p0", "ok")])
             self.idle(self.a)
             self.assertEqual(self.a.port("p0")["migration"], "none")
@@ -243,7 +296,7 @@ class Migrate(HostsTest):
         self.a.request("port.depart", names=["p0"])
         self.assertEqual([e["type"] for e in self.a.request("fdb.show", port="p0")], ["kept"])
         wait_for(lambda: self.a.port("p0")["hold"]["packets"] > 20, 10, "held")
-        self.assertEqual(self.results(self.a.request("port.attach", names=["p0"])), [("p0", "ok")])
+        self.assertEqual(results(self.a.request("port.attach", names=["p0"])), [("p0", "ok")])
         self.idle(self.a)
         self.assertEqual([e["type"] for e in self.a.request("fdb.show", port="p0")], ["static"])
         self.expect_all_in_order(pings)
@@ -277,7 +330,7 @@ class Migrate(HostsTest):
         send_frames(self.hosts[1], [frame(MAC, "02:00:00:00:00:99")] * 5)
         wait_for(lambda: self.a.stats("cable")["rx_packets"] >= 8, 5, "flooded to A")
         self.assertEqual(self.b.port("p0")["hold"]["packets"], 3)
-        self.assertEqual(self.results(self.b.request("port.detach", names=["p0"])),
+        self.assertEqual(results(self.b.request("port.detach", names=["p0"])),
                          [("p0", "absent")])
         wait_for(lambda: self.b.port("p0")["hold"]["packets"] == 0, 5, "forgotten")
         self.assertEqual(self.b.port("p0")["migration"], "incoming")
@@ -310,10 +363,10 @@ class Migrate(HostsTest):
             self.assertEqual(refused.exception.code, "EBUSY")
             # The switch goes on meanwhile, and attach is answered by its own limit.
             self.a.request("version")
-            self.assertEqual(self.results(self.a.request("port.attach", names=["p0"],
+            self.assertEqual(results(self.a.request("port.attach", names=["p0"],
                                                          timeout_ms=100)), [("p0", "timeout")])
             waiting.join(5)
-            self.assertEqual(self.results(answers[0]), [("p0", "cancelled")])
+            self.assertEqual(results(answers[0]), [("p0", "cancelled")])
             client.close()
             self.assertEqual(self.a.port("p0")["migration"], "error")
         wait_for(lambda: self.a.port("p0")["link"] == "up", LINK_LIMIT_S, "link")
@@ -326,7 +379,7 @@ class Migrate(HostsTest):
         with self.hung(guest):
             begin = time.monotonic()
             answer = self.a.request("port.detach", names=["p0"], timeout_ms=300)
-            self.assertEqual(self.results(answer), [("p0", "timeout")])
+            self.assertEqual(results(answer), [("p0", "timeout")])
             self.assertLess(time.monotonic() - begin, 5)
             self.assertGreaterEqual(answer[0]["took_us"], 300000)
             self.assertEqual(self.a.port("p0")["migration"], "error")
@@ -356,7 +409,7 @@ class Migrate(HostsTest):
 
     def test_what_cannot_be_moved_is_refused(self):
         self.start()
-        self.assertEqual(self.results(self.a.request("port.detach", names=["p0"])),
+        self.assertEqual(results(self.a.request("port.detach", names=["p0"])),
                          [("p0", "absent")])
         for method, names, message in (
                 ("port.detach", ["host"], "EINVAL: host: only a port of type avp has a guest"),
@@ -403,6 +456,43 @@ class Migrate(HostsTest):
             self.expect_all_in_order(pings)
             self.assertEqual([(e["port"], e["type"]) for e in self.a.request("fdb.show")
                               if e["mac"] == MAC], [("p1", "static")])
+
+
+class Forwarder(HostsTest):
+    def test_application_that_forwards_between_its_ports_drops_nothing(self):
+        """It does not keep what the other port cannot take: the ports let go and come back together."""
+        hosts = [self.host(), self.host()]
+        macs = [mac_of(host) for host in hosts]
+        switch = self.switch(FORWARDER_CONFIG)
+        guest = self.stack.enter_context(Guest(
+            self.plugin, [switch.path("p0.sock"), switch.path("p1.sock")],
+            app=["--forward-mode=mac"] + ["--eth-peer=%d,%s" % peer for peer in enumerate(macs)]))
+        for name in ("p0", "p1"):
+            wait_for(lambda port=name: switch.port(port)["link"] == "up", LINK_LIMIT_S, guest.said)
+        traffic = [Sequence(host, mac, to, number) for number, (host, mac, to) in
+                   enumerate(zip(hosts, macs, FORWARDER_MACS))]
+        for host in traffic:
+            self.addCleanup(host.close)
+            host.ask("reset")  # it listens
+        for host in traffic:
+            host.ask("rate %d" % FORWARDER_RATE)
+        for _ in range(FORWARDER_MOVES):
+            time.sleep(0.05)
+            for what in ("port.detach", "port.attach"):
+                self.assertEqual(results(switch.request(what, names=["p0", "p1"])),
+                                 [("p0", "ok"), ("p1", "ok")])
+                time.sleep(0.01)
+            for name in ("p0", "p1"):
+                wait_for(lambda port=name: switch.port(port)["hold"] is None, 10, "nothing held")
+        for host in traffic:
+            host.ask("rate 0")
+        sent = [host.ask("stats")["sent"] for host in traffic]
+        wait_for(lambda: [host.ask("stats")["received"] for host in traffic] == sent[::-1], 10,
+                 lambda: "all: %s %s" % (sent, [host.ask("stats") for host in traffic]))
+        for host in traffic:
+            stats = host.ask("stats")
+            self.assertEqual((stats["duplicated"], stats["reordered"]), (0, 0), stats)
+        self.assertGreater(min(sent), 1000)
 
 
 if __name__ == "__main__":

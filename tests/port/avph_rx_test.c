@@ -62,6 +62,19 @@ pass(uint32_t lane, uint32_t seg_size)
 	return mbuf;
 }
 
+/* Whoever is told of the link may send. */
+static void
+guest_has_buffers_before_the_first_burst(void **state)
+{
+	(void)state;
+	port_open(&port, "rx", &(struct port_conf){.args = "queues=2"});
+	assert_int_equal(sim_guest_start(&guest, port.socket, 2, 0), 0);
+	assert_true(wait_until(port_is_up, &port));
+	for (uint32_t lane = 0; lane < 2; lane++)
+		assert_true(sim_guest_nb_alloc(&guest, lane) >= 60);
+	end();
+}
+
 static void
 packets_of_all_sizes_arrive(void **state)
 {
@@ -393,6 +406,8 @@ main(void)
 			BOTH(tag_given_out_of_band_stays_out_of_band_with_strip),
 			BOTH(tag_in_the_data_is_stripped_when_wanted),
 			BOTH(one_queue_serves_all_fifos),
+			cmocka_unit_test_teardown(
+					guest_has_buffers_before_the_first_burst, clean_up),
 			cmocka_unit_test_teardown(queues_share_the_fifos_out, clean_up),
 			BOTH(bad_entries_are_counted_and_cost_no_buffer),
 			cmocka_unit_test_teardown(

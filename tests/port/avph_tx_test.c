@@ -101,10 +101,12 @@ packets_of_all_sizes_are_copied(void **state)
 static void
 packets_in_the_ports_memory_pass_by_pointer(void **state)
 {
+	unsigned int nb_given; /* empty buffers that the guest has */
 	uint64_t va;
 
 	(void)state;
 	begin((struct port_conf){.args = "mru=9238"}, 1, 0);
+	nb_given = rte_mempool_in_use_count(port.own_pool);
 	for (uint32_t seg_size = 0; seg_size <= 2000; seg_size += 1000) {
 		const struct avp_desc *desc;
 		struct rte_mbuf *mbuf;
@@ -118,7 +120,7 @@ packets_in_the_ports_memory_pass_by_pointer(void **state)
 		assert_memory_equal(got.data, sent.data, sent.len);
 		/* the mbufs stay until the guest returns the head */
 		assert_int_equal(rte_eth_tx_burst(port.id, 0, NULL, 0), 0);
-		assert_int_equal(rte_mempool_in_use_count(port.own_pool), got.nb_segs);
+		assert_int_equal(rte_mempool_in_use_count(port.own_pool), nb_given + got.nb_segs);
 		/* and are its data, not a copy of them */
 		desc = sim_guest_ptr(&guest, va);
 		rte_pktmbuf_mtod(mbuf, uint8_t *)[20] ^= 0xff;
@@ -126,7 +128,7 @@ packets_in_the_ports_memory_pass_by_pointer(void **state)
 				(uint8_t)~sent.data[20]);
 		assert_true(sim_guest_put_free(&guest, 0, va));
 		assert_int_equal(rte_eth_tx_done_cleanup(port.id, 0, 0), 1);
-		assert_true(port_pool_full(&port));
+		assert_int_equal(rte_mempool_in_use_count(port.own_pool), nb_given);
 	}
 	assert_int_equal(port_xstat(&port, "tx_q0_by_pointer"), 3);
 	assert_int_equal(port_xstat(&port, "tx_q0_copied"), 0);

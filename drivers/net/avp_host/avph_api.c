@@ -63,6 +63,7 @@ info_on_loop(void *arg)
 			.link_up = guest->link_up,
 			.running = guest->running,
 			.migration = guest->migration,
+			.nb_unread = avph_port_nb_unread(port),
 			.connects = status.counters.connects,
 			.requests = status.counters.requests,
 			.requests_refused = status.counters.requests_refused,

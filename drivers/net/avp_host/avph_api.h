@@ -52,7 +52,8 @@ struct rte_avp_host_info {
 	uint8_t configured;
 	uint8_t link_up;
 	uint8_t running;
-	uint8_t migration; /* enum avp_migration */
+	uint8_t migration;  /* enum avp_migration */
+	uint32_t nb_unread; /* entries of FIFOs to the guest that it has not read yet */
 	uint64_t connects;
 	uint64_t requests;
 	uint64_t requests_refused;

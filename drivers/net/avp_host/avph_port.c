@@ -58,6 +58,31 @@ port_is_compact(const struct avph_port *port)
 	return (port->guest.features & AVP_FEATURE_COMPACT) != 0;
 }
 
+/* Entries that the guest has not read, as far as it tells the truth: at most a ring full. The lane
+ * may be written by its lcore meanwhile. */
+static uint32_t
+lane_nb_unread(const struct avph_port *port, const struct avph_tx_lane *lane)
+{
+	const struct avp_cring_end *crx = &lane->crx;
+	uint32_t own, nb;
+
+	if (!port_is_compact(port))
+		return avp_fifo_used(&lane->rx);
+	own = __atomic_load_n(&crx->own, __ATOMIC_RELAXED);
+	nb = own - __atomic_load_n(&crx->ring->read, __ATOMIC_RELAXED);
+	return RTE_MIN(nb, crx->len);
+}
+
+uint32_t
+avph_port_nb_unread(const struct avph_port *port)
+{
+	uint32_t nb = 0;
+
+	for (uint32_t i = 0; port->guest.running && i < port->guest.nb_rx_queues; i++)
+		nb += lane_nb_unread(port, &port->tx_lanes[i]);
+	return nb;
+}
+
 /* What carries packets, in the form that the guest has chosen. */
 static void
 lane_format_pkts(const struct avph_port *port, struct avp_fifo_end *end, struct avp_cring_end *cend,
@@ -245,8 +270,11 @@ port_open_gates(struct avph_port *port)
 	for (uint32_t i = 0; i < port->nb_rx_queues; i++) {
 		struct avph_rx_queue *queue = port->rx_queues[i];
 
-		if (queue != NULL && queue->nb_lanes > 0)
-			avp_gate_open(&queue->gate);
+		if (queue == NULL || queue->nb_lanes == 0)
+			continue;
+		/* a guest that has been told that all is up may send at once */
+		avph_rx_fill(queue);
+		avp_gate_open(&queue->gate);
 	}
 	for (uint32_t i = 0; i < port->nb_tx_queues; i++) {
 		struct avph_tx_queue *queue = port->tx_queues[i];

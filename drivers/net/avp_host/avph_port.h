@@ -190,6 +190,9 @@ int avph_port_send(struct avph_port *port, const struct avpd_msg *msg);
  * have closed it. */
 struct avph_port *avph_port_by_id(uint16_t port_id);
 
+/** Entries of FIFOs to the guest that it has not read. Control thread. */
+uint32_t avph_port_nb_unread(const struct avph_port *port);
+
 /** What rte_avp_host_info_get() tells. Any thread that keeps the port from being closed. */
 void avph_port_info(struct avph_port *port, struct rte_avp_host_info *info);
 
@@ -201,6 +204,9 @@ void avph_telemetry_remove(struct avph_port *port);
 /* The packet path: avph_rx.c, avph_rx_compact.c, avph_tx.c. Context: the queue's lcore. */
 uint16_t avph_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
 uint16_t avph_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t nb_pkts);
+/** Give the guest buffers to send with, before the first burst. Control thread; the gate is shut.
+ */
+void avph_rx_fill(struct avph_rx_queue *queue);
 /** Packets that wait to be received. */
 uint32_t avph_rx_pending(struct avph_rx_queue *queue);
 /** Take back what the guest has returned. Returns the number of packets. */

@@ -424,6 +424,13 @@ rx_refill(struct avph_rx_queue *queue, struct avph_rx_lane *lane, const bool as_
 	}
 }
 
+void
+avph_rx_fill(struct avph_rx_queue *queue)
+{
+	for (uint16_t i = 0; i < queue->nb_lanes; i++)
+		rx_refill(queue, queue->lanes[i], queue->recycle || queue->compact);
+}
+
 /* The burst, for a guest that may send what it got, or not. */
 static inline uint16_t
 rx_burst(struct avph_rx_queue *queue, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool recycle)

@@ -208,7 +208,7 @@ class Nodes:
 
     def __init__(self, build, program=None):
         self.build = build
-        self.program = program or os.path.join(build, "tests/vm/seq_traffic")
+        self.program = program or os.path.join(build, "tests/lib/seq_traffic")
         self.stack = contextlib.ExitStack()
         self.folder = None
         self.nodes = {}
