@@ -499,7 +499,7 @@ info_write(struct avpg_fake *fake)
 			.buf_pa = AVPG_FAKE_MEM_PA + fake->bufs_off,
 			.mac = {0x02, 0, 0, 0, 0, 0x01},
 			.buf_data_size = conf->buf_data_size,
-			.device_id = 0xfeed,
+			.device_id = fake->device_id,
 			.max_rx_size = conf->max_rx_size,
 			.buf_stride = conf->features & AVP_FEATURE_RECYCLE ? fake->buf_stride : 0,
 	};
@@ -562,6 +562,8 @@ avpg_fake_restart(struct avpg_fake *fake)
 	avp_fifo_end_init(&fake->req, req, AVPG_FAKE_CTRL_LEN);
 	avp_fifo_format(resp, AVPG_FAKE_CTRL_LEN);
 	avp_fifo_end_init(&fake->resp, resp, AVPG_FAKE_CTRL_LEN);
+	/* a driver that knows what was there before must not take it for the same */
+	fake->device_id++;
 	memmap_write(fake, fake->mem_size);
 	info_write(fake);
 	ext_write(fake);
@@ -590,6 +592,7 @@ avpg_fake_create(const struct avpg_fake_conf *conf)
 					    PAGE)) != 0)
 		goto err_destroy;
 	fake->slot = (struct avp_request *)fake->mem;
+	fake->device_id = AVPG_FAKE_FIRST_ID - 1;
 	if (avpg_fake_restart(fake) != 0)
 		goto err_destroy;
 	return fake;

@@ -37,6 +37,9 @@ struct avpg_fake_conf {
 	uint32_t features;      /* AVP_FEATURE_* offered */
 };
 
+/** Id of the device until it is restarted; each time it has the next one. */
+#define AVPG_FAKE_FIRST_ID 0xfeedu
+
 /** How control requests are answered. */
 enum avpg_fake_mode {
 	AVPG_FAKE_ANSWER,    /* at once, with .result */
@@ -53,6 +56,7 @@ struct avpg_fake {
 	struct avpg_hw hw;
 	struct avpg_fake_conf conf;
 	uint8_t *mem; /* BAR 2, guarded_mem_alloc() */
+	uint64_t device_id;
 	size_t mem_size;
 	struct avp_memmap *memmap;
 	struct avp_device_info *info; /* and what is behind it, AVPG_FAKE_INFO_SIZE bytes */
