@@ -590,6 +590,34 @@ a_host_that_only_sends_is_not_stuck(void **state)
 	check_nothing_dropped(&pair);
 }
 
+/* A sender looks at what the other end has read only now and then; chains take more than it looked
+ * for. */
+static void
+chains_find_all_the_room_there_is(void **state)
+{
+	const struct mode *mode = *state;
+	struct pair_stream to_guest, to_host;
+	struct rte_mbuf *pkts[8];
+
+	begin(mode, &jumbo, NULL);
+	pair_stream_init(&to_guest, &pair, 1, 2048);
+	pair_stream_init(&to_host, &pair, 1, 2048);
+	for (uint32_t singles = 200; singles < 256; singles += 5) {
+		for (uint32_t i = 0; i < singles; i++) {
+			deliver(&pair, &to_guest, pkts, 1, 100);
+			send_back(&pair, &to_host, pkts[0]);
+		}
+		assert_int_equal(pair_send(&pair.host, &to_guest, 8, 9000), 8);
+		receive_on(&pair.guest, 0, pkts, 8);
+		rte_eth_rx_burst(pair.host.port_id, 0, NULL, 0);
+		assert_int_equal(rte_eth_tx_burst(pair.guest.port_id, 0, pkts, 8), 8);
+		receive_on(&pair.host, 0, pkts, 8);
+		for (uint32_t i = 0; i < 8; i++)
+			pair_stream_check(&to_host, pkts[i]);
+	}
+	check_nothing_dropped(&pair);
+}
+
 /* One end's application: it sends all that it received before it receives again. */
 struct stubborn {
 	struct pair_end *end;
@@ -1035,6 +1063,7 @@ main(int argc, char **argv)
 			TEST(by_default_half_a_fifo_may_be_kept),
 			BOTH(a_host_that_only_sends_is_not_stuck),
 			BOTH(more_packets_than_a_fifo_has_entries_go_round),
+			BOTH(chains_find_all_the_room_there_is),
 			BOTH(a_mempool_that_runs_out_is_no_end),
 			BOTH(any_queue_of_the_port_takes_it_back),
 			BOTH(another_port_gets_a_copy),

@@ -539,6 +539,19 @@ tx_point_chain(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *head
  * Bursts
  */
 
+/* Entries of the tx FIFO or ring that a burst may write, when it may want @want. */
+static inline uint32_t
+tx_room(struct avpg_txq *q, uint32_t want, const bool compact)
+{
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+	const uint32_t room = compact ? avp_cring_room(q->ctx, want + q->spare, &fault)
+				      : avp_fifo_room(&q->tx, want + q->spare, &fault);
+
+	if (unlikely(fault != AVP_FIFO_OK))
+		q->stats.fifo_faults++;
+	return room > q->spare ? room - q->spare : 0;
+}
+
 /* Learn what the FIFOs offer; prefetch the descriptors that the burst will write. Buffers to copy
  * into are looked for when they are needed, if packets may go without. */
 static inline void
@@ -553,11 +566,7 @@ tx_begin(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf **pkts, uin
 	state->bytes = 0;
 	state->by_pointer = 0;
 	state->nb_copied = 0;
-	if (compact)
-		state->room = avp_cring_room(q->ctx, nb_pkts + AVP_MAX_SEGS + q->spare, &fault);
-	else
-		state->room = avp_fifo_room(&q->tx, nb_pkts + q->spare, &fault);
-	state->room = state->room > q->spare ? state->room - q->spare : 0;
+	state->room = tx_room(q, nb_pkts + (compact ? AVP_MAX_SEGS : 0), compact);
 	if (compact)
 		avp_cring_prefetch_put(q->ctx, RTE_MIN(state->room, (uint32_t)nb_pkts));
 	else
@@ -599,6 +608,19 @@ tx_nb_entries(const struct rte_mbuf *m, uint32_t nb_bufs, const bool compact)
 	return !compact || likely(m->nb_segs == 1 && nb_bufs == 1) ? 1 : AVP_MAX_SEGS;
 }
 
+/* Is there room for another @nb entries? Chains may take more than one was looked for for each
+ * packet: then all that there is counts. */
+static inline bool
+tx_has_room(struct avpg_txq *q, struct tx_state *state, uint32_t nb, const bool compact)
+{
+	if (likely(state->sent + nb <= state->room))
+		return true;
+	if (!compact)
+		return false;
+	state->room = tx_room(q, q->ctx->len, true);
+	return state->sent + nb <= state->room;
+}
+
 /* Send up to AVPG_BURST packets. Returns those used up: sent or dropped. */
 static inline uint16_t
 tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool by_pointer,
@@ -622,7 +644,8 @@ tx_some(struct avpg_txq *q, struct rte_mbuf **pkts, uint16_t nb_pkts, const bool
 			state.copied[state.nb_copied++] = pkts[i];
 			continue;
 		}
-		if (unlikely(state.sent + tx_nb_entries(pkts[i], nb_bufs, compact) > state.room)) {
+		if (unlikely(!tx_has_room(q, &state, tx_nb_entries(pkts[i], nb_bufs, compact),
+				    compact))) {
 			q->stats.no_room++;
 			break;
 		}

@@ -515,18 +515,35 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
  * Bursts
  */
 
-/* Is there room for what the packet takes of the rx FIFO? A chain, or what may become one with a
- * tag, may take the most of a compact ring. */
-static inline bool
-tx_has_room(const struct avph_tx_lane *lane, const struct rte_mbuf *mbuf, const bool compact)
+/* Entries of the rx FIFO that the packet may take: a chain, or what may become one with a tag, the
+ * most of a compact ring. */
+static inline uint32_t
+tx_nb_entries(const struct rte_mbuf *mbuf, const bool compact)
 {
-	const uint32_t room = lane->room - lane->nb_put;
+	return !compact ||
+					likely(mbuf->nb_segs == 1 &&
+							mbuf->pkt_len <= AVPD_BUF_DATA_SIZE -
+											AVP_VLAN_SIZE)
+			? 1
+			: AVP_MAX_SEGS;
+}
 
-	if (!compact ||
-			likely(mbuf->nb_segs == 1 &&
-					mbuf->pkt_len <= AVPD_BUF_DATA_SIZE - AVP_VLAN_SIZE))
-		return room > 0;
-	return room >= AVP_MAX_SEGS;
+/* Is there room for it? Chains may take more than one was looked for for each packet of the burst:
+ * then all that there is counts. */
+static inline bool
+tx_has_room(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct rte_mbuf *mbuf,
+		const bool compact)
+{
+	const uint32_t nb = lane->nb_put + tx_nb_entries(mbuf, compact);
+	enum avp_fifo_fault fault = AVP_FIFO_OK;
+
+	if (likely(nb <= lane->room))
+		return true;
+	if (!compact)
+		return false;
+	lane->room = avp_cring_room(&lane->crx, lane->crx.len, &fault);
+	tx_count_fault(queue, AVPH_TX_RX_FIFO_FAULT, fault);
+	return nb <= lane->room;
 }
 
 /* Who may have the buffer of an mbuf with one segment, and its number; false: it is not one that is
@@ -599,7 +616,7 @@ tx_one(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *
 	struct tx_vlan vlan;
 	uint32_t len = mbuf->pkt_len;
 
-	if (unlikely(!tx_has_room(lane, mbuf, compact) || lane->nb_held > lane->max_held)) {
+	if (unlikely(!tx_has_room(queue, lane, mbuf, compact) || lane->nb_held > lane->max_held)) {
 		tx_count(queue, AVPH_TX_FIFO_FULL, 1);
 		return TX_BLOCKED;
 	}
