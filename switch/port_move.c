@@ -38,8 +38,9 @@ SW_LOG_TOPIC(move);
 /** Before it is asked to detach, a guest reads what it has been given, and so long after that it
  * sends what it makes of it. */
 #define GRACE_US 1000u
-/** A guest that leaves something unread is asked after so long. */
-#define READ_LIMIT_US 20000u
+/** A guest that leaves something unread is asked after so long, or a quarter of its time if that is
+ * less. One that does not run for a moment would lose it: the stock driver does not look again. */
+#define READ_LIMIT_US 250000u
 
 static uint64_t
 now_us(void)
@@ -334,6 +335,12 @@ check_free(const struct port *port, struct avp_err *err)
 					  port_move_name(port));
 }
 
+static uint32_t
+read_limit_us(uint32_t timeout_ms)
+{
+	return RTE_MIN(READ_LIMIT_US, timeout_ms * 1000 / 4);
+}
+
 /* @quiet_us: how long it may take to be quiet. */
 static void
 begin(struct sw *sw, struct port *port, enum port_move_state state, uint32_t timeout_ms,
@@ -380,7 +387,8 @@ port_move_detach(struct sw *sw, struct port *const ports[], unsigned int nb, uin
 		else if (was == PORT_MOVE_NONE)
 			fdb_keep_learned(sw->fdb, ports[i]->id);
 		begin(sw, ports[i], PORT_MOVE_DETACHING, timeout_ms,
-				was == PORT_MOVE_NONE ? READ_LIMIT_US : 0, done, args[i]);
+				was == PORT_MOVE_NONE ? read_limit_us(timeout_ms) : 0, done,
+				args[i]);
 		ports[i]->move.returns_to = was == PORT_MOVE_INCOMING ? was : PORT_MOVE_DETACHED;
 	}
 	port_move_wake(sw);
