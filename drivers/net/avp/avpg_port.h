@@ -50,7 +50,7 @@
 _Static_assert(AVP_MAX_PKT_SIZE <= AVPG_BURST_MBUFS * AVPG_MIN_MBUF_ROOM,
 		"a packet must fit the mbufs of one burst");
 /** How long a detach waits for packets that are on their way. */
-#define AVPG_DRAIN_LIMIT_US 20000u
+#define AVPG_DRAIN_LIMIT_US 200000u
 /** Counters of a port, those of queues apart. */
 #define AVPG_MAX_PORT_COUNTERS 24u
 /** Groups that an application can have listed. */

@@ -24,7 +24,7 @@
 /* A host that goes on sending is not waited for longer than this, once what there was is received.
  */
 #define DRAIN_NEW_US 1000u
-#define DRAIN_APP_US 5000u  /* for the application to send what it has received */
+#define DRAIN_APP_US 20000u /* for the application to send what it has received */
 #define DRAIN_YIELD_US 100u /* look again when others have run, for so long; then sleep between */
 #define DRAIN_SLEEP_NS 20000
 
