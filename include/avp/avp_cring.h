@@ -328,7 +328,9 @@ avp_cring_waiting(const struct avp_cring_end *end, uint32_t max)
 static inline uint32_t
 avp_cring_used(const struct avp_cring_end *end)
 {
-	const uint32_t used = end->own - avp_cring_taken(end);
+	/* the producer's thread may be writing it */
+	const uint32_t own = __atomic_load_n(&end->own, __ATOMIC_RELAXED);
+	const uint32_t used = own - avp_cring_taken(end);
 
 	return used <= end->len ? used : end->len;
 }

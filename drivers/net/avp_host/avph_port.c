@@ -63,14 +63,7 @@ port_is_compact(const struct avph_port *port)
 static uint32_t
 lane_nb_unread(const struct avph_port *port, const struct avph_tx_lane *lane)
 {
-	const struct avp_cring_end *crx = &lane->crx;
-	uint32_t own, nb;
-
-	if (!port_is_compact(port))
-		return avp_fifo_used(&lane->rx);
-	own = __atomic_load_n(&crx->own, __ATOMIC_RELAXED);
-	nb = own - __atomic_load_n(&crx->ring->read, __ATOMIC_RELAXED);
-	return RTE_MIN(nb, crx->len);
+	return port_is_compact(port) ? avp_cring_used(&lane->crx) : avp_fifo_used(&lane->rx);
 }
 
 uint32_t
