@@ -83,7 +83,8 @@ print(asked, *answers)
 """
 
 
-# A guest that forwards between two networks.
+# A guest that forwards between two networks. Its rings have room for what comes while nobody has a CPU
+# for it.
 FORWARDER_CONFIG = """
 [switch]
 hold_ms = 20000
@@ -103,13 +104,17 @@ network = red
 type = avp
 network = blue
 mac = 02:00:00:00:00:10
+ring = 4096
+buffers = 12288
 [port p1]
 type = avp
 network = red
 mac = 02:00:00:00:00:11
+ring = 4096
+buffers = 12288
 """
 FORWARDER_MACS = ["02:00:00:00:00:10", "02:00:00:00:00:11"]
-FORWARDER_RATE = 5000
+FORWARDER_RATE = 2000
 FORWARDER_MOVES = 20
 
 # Prints frames from a MAC.
