@@ -129,6 +129,15 @@ bench-vm: all ## network cards of a VM, AVP and others: ratios, since the VM is 
 	@devtools/setup-vm dpdk-22.11
 	@bench/vm/run.py --build $(BUILD)
 
+.PHONY: bench-migrate
+bench-migrate: all ## what moving a port, and a VM, costs its traffic; half an hour
+	@devtools/setup netns vm
+	@devtools/setup-vm dpdk-22.11
+	@mkdir -p $(BUILD)/bench/migrate
+	@bench/migrate_ports.py $(abspath $(BUILD))/switch/avp-switch \
+		$(abspath $(BUILD))/bench/move_traffic --out $(BUILD)/bench/migrate/ports.json
+	@bench/migrate_vm.py --build $(BUILD) --out $(BUILD)/bench/migrate/vm.json
+
 .PHONY: format
 format: ## clang-format in place
 	@devtools/setup lint
