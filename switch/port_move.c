@@ -238,6 +238,18 @@ poll_announce(struct sw *sw, struct port *port)
 	return move->announce_us != 0;
 }
 
+/* Has the guest read most of what it was given? Until then what comes is held as well: it would
+ * find the guest's FIFO full of what was held before. */
+static bool
+has_caught_up(struct sw *sw, const struct port *port)
+{
+	struct rte_avp_host_info info;
+
+	return now_us() >= port->move.opened_us + sw->conf.hold_ms * 1000 ||
+			rte_avp_host_info_get(port->id, &info) != 0 ||
+			info.nb_unread <= info.ring_len / 4;
+}
+
 /* The port is attached, and held packets are waiting or on their way. */
 static void
 poll_attached(struct sw *sw, struct port *port)
@@ -254,7 +266,7 @@ poll_attached(struct sw *sw, struct port *port)
 		}
 	}
 	if (move->opened_us != 0) {
-		if (port_hold_is_over(sw, port, move->opened_us))
+		if (has_caught_up(sw, port) && port_hold_is_over(sw, port, move->opened_us))
 			port_hold_end(sw, port);
 	} else if (!port->link_up && now_us() >= move->limit_us) {
 		SW_LOG(WARNING, "%s: no link %lu ms after attach: packets are not held any longer",
