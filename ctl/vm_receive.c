@@ -34,7 +34,7 @@
 #include "vm.h"
 #include "vm_cmd.h"
 
-#define FIRST_SILENCE_MS 15000
+#define FIRST_SILENCE_MS 15000 /* until the source says how long it may be silent */
 #define LAUNCH_LIMIT_MS 30000
 #define QTEST_LIMIT_MS 5000
 #define SEND_LIMIT_MS 5000
@@ -204,7 +204,9 @@ receive_prepare(struct receive *receive, const json_t *params, json_t **result,
 	if (!json_is_object(receive->vm.info))
 		return ctl_fail(err, EINVAL, "prepare: no description of the VM");
 	json_object_set_new(receive->vm.info, "switch", json_string(receive->ctl->socket_path));
-	receive->silence_ms = (unsigned int)ctl_member_u64(params, "silence_ms");
+	/* a source that does not say is one of before */
+	if (json_object_get(params, "silence_ms") != NULL)
+		receive->silence_ms = (unsigned int)ctl_member_u64(params, "silence_ms");
 	if (receive->client == NULL &&
 			ctl_client_open(&receive->client, receive->ctl->socket_path,
 					(unsigned int)ctl_member_u64(params, "limit_ms"),
