@@ -255,11 +255,12 @@ static void
 poll_attached(struct sw *sw, struct port *port)
 {
 	struct port_move *move = &port->move;
+	const uint64_t now = now_us();
 
 	if (move->opened_us == 0 && port->link_up &&
-			(now_us() >= move->limit_us || group_is(sw, port, is_back))) {
+			(now >= move->limit_us || group_is(sw, port, is_back))) {
 		port_hold_open(port);
-		move->opened_us = now_us();
+		move->opened_us = now;
 		if (move->announces) {
 			move->announce_us = move->opened_us;
 			move->nb_announced = 0;
@@ -268,7 +269,7 @@ poll_attached(struct sw *sw, struct port *port)
 	if (move->opened_us != 0) {
 		if (has_caught_up(sw, port) && port_hold_is_over(sw, port, move->opened_us))
 			port_hold_end(sw, port);
-	} else if (!port->link_up && now_us() >= move->limit_us) {
+	} else if (now >= move->limit_us) {
 		SW_LOG(WARNING, "%s: no link %lu ms after attach: packets are not held any longer",
 				port->name, (unsigned long)sw->conf.hold_ms);
 		port_hold_end(sw, port);

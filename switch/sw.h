@@ -58,9 +58,9 @@ struct sw {
 	struct port *ports[RTE_MAX_ETHPORTS]; /* by DPDK port id */
 	struct departed *departed[DP_MAX_DEPARTED];
 	struct hold_memory *hold_memory;
-	struct rte_ring *injected; /* packets of ours that a worker sends */
-	struct avp_timer move_timer;
-	uint32_t last_move_group; /* runs while a port is on the move */
+	struct rte_ring *injected;   /* packets of ours that a worker sends */
+	struct avp_timer move_timer; /* runs while a port is on the move */
+	uint32_t last_move_group;
 	struct ctl *ctl;
 	struct ctl_move *moves; /* requests that wait for their end */
 	struct avp_timer tick;

@@ -75,10 +75,10 @@ tel_add_info(struct rte_tel_data *data, const struct rte_avp_host_info *info)
 	rte_tel_data_add_dict_uint(data, "guest_link_up", info->link_up);
 	rte_tel_data_add_dict_uint(data, "guest_running", info->running);
 	rte_tel_data_add_dict_uint(data, "migration", info->migration);
+	rte_tel_data_add_dict_uint(data, "unread", info->nb_unread);
 	rte_tel_data_add_dict_uint(data, "connects", info->connects);
 	rte_tel_data_add_dict_uint(data, "requests", info->requests);
 	rte_tel_data_add_dict_uint(data, "requests_refused", info->requests_refused);
-	rte_tel_data_add_dict_uint(data, "unread", info->nb_unread);
 	rte_tel_data_add_dict_uint(data, "requests_bad", info->requests_bad);
 	rte_tel_data_add_dict_uint(data, "ctrl_fifo_faults", info->ctrl_fifo_faults);
 }

@@ -520,12 +520,11 @@ tx_by_copy(struct avph_tx_queue *queue, struct avph_tx_lane *lane, const struct 
 static inline uint32_t
 tx_nb_entries(const struct rte_mbuf *mbuf, const bool compact)
 {
-	return !compact ||
-					likely(mbuf->nb_segs == 1 &&
-							mbuf->pkt_len <= AVPD_BUF_DATA_SIZE -
-											AVP_VLAN_SIZE)
-			? 1
-			: AVP_MAX_SEGS;
+	const uint32_t max_single = AVPD_BUF_DATA_SIZE - AVP_VLAN_SIZE;
+
+	if (!compact || likely(mbuf->nb_segs == 1 && mbuf->pkt_len <= max_single))
+		return 1;
+	return AVP_MAX_SEGS;
 }
 
 /* Is there room for it? Chains may take more than one was looked for for each packet of the burst:
