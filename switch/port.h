@@ -125,6 +125,7 @@ struct port_move {
 	uint64_t ask_us;       /* when the guest is asked, if it has read everything, */
 	uint64_t ask_limit_us; /* or, to be detached, at the latest */
 	uint64_t opened_us;    /* when the guest was back, 0 = not yet */
+	uint64_t settling_us;  /* then, or when it was last seen to leave much unread */
 	uint64_t limit_us; /* when waiting for a link, or for the MAC elsewhere, ends; 0 = no wait
 			    */
 	uint64_t announce_us; /* when it was announced first, 0 = no announcements to come */
@@ -241,6 +242,8 @@ void port_hold_keep(struct sw *sw, struct port *port);
 void port_hold_depart(struct sw *sw, struct port *port);
 /** The guest is back. */
 void port_hold_open(struct port *port);
+/** No longer wait for a guest: drop what is held, once none of it is waiting for the marker. */
+void port_hold_expire(struct hold *hold);
 /** Has everything been given to the guest? @opened_us: when it came back. */
 bool port_hold_is_over(struct sw *sw, struct port *port, uint64_t opened_us);
 /** Has everything followed the VM, or been given up at @limit_us? */

@@ -138,6 +138,20 @@ port_hold_open(struct port *port)
 	set_mode(port->hold, HOLD_OPEN);
 }
 
+/* Have the workers drop what is held, all of it. */
+static void
+drop_all(struct hold *hold)
+{
+	atomic_store_explicit(&hold_conf(hold)->limit_tsc, 0, memory_order_relaxed);
+}
+
+void
+port_hold_expire(struct hold *hold)
+{
+	if (atomic_load_explicit(&hold_conf(hold)->rest_open, memory_order_acquire))
+		drop_all(hold);
+}
+
 /* Should the marker be back? */
 static bool
 marker_is_overdue(struct hold *hold, uint64_t opened_us)
@@ -180,7 +194,7 @@ port_hold_has_left(struct sw *sw, uint16_t id, struct hold *hold, uint64_t limit
 	if (now_us() >= limit_us) {
 		/* Whoever wants the VM now is flooded. What waits is dropped by the workers. */
 		fdb_del_kept(sw->fdb, id);
-		atomic_store_explicit(&hold_conf(hold)->limit_tsc, 0, memory_order_relaxed);
+		drop_all(hold);
 		return hold_is_empty(hold);
 	}
 	if (!hold_is_empty(hold) || fdb_settle(sw->fdb, id) != 0)

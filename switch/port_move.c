@@ -41,6 +41,9 @@ SW_LOG_TOPIC(move);
 /** A guest that leaves something unread is asked after so long, or a quarter of its time if that is
  * less. One that does not run for a moment would lose it: the stock driver does not look again. */
 #define READ_LIMIT_US 250000u
+/** A guest that is back has read most of what it was given for so long before it counts as settled:
+ * the processor is the other node's, its caches are cold, and nobody may run it for a moment. */
+#define SETTLE_US 1000000u
 
 static uint64_t
 now_us(void)
@@ -238,16 +241,19 @@ poll_announce(struct sw *sw, struct port *port)
 	return move->announce_us != 0;
 }
 
-/* Has the guest read most of what it was given? Until then what comes is held as well: it would
- * find the guest's FIFO full of what was held before. */
+/* Has the guest read most of what it was given, and for a while? Until then what comes is held as
+ * well: it might find the guest's FIFO full. */
 static bool
-has_caught_up(struct sw *sw, const struct port *port)
+has_settled(struct port *port, uint64_t now)
 {
+	struct port_move *move = &port->move;
 	struct rte_avp_host_info info;
 
-	return now_us() >= port->move.opened_us + sw->conf.hold_ms * 1000 ||
-			rte_avp_host_info_get(port->id, &info) != 0 ||
-			info.nb_unread <= info.ring_len / 4;
+	if (rte_avp_host_info_get(port->id, &info) != 0)
+		return true;
+	if (info.nb_unread > info.ring_len / 4)
+		move->settling_us = now;
+	return now >= move->settling_us + SETTLE_US;
 }
 
 /* The port is attached, and held packets are waiting or on their way. */
@@ -261,13 +267,19 @@ poll_attached(struct sw *sw, struct port *port)
 			(now >= move->limit_us || group_is(sw, port, is_back))) {
 		port_hold_open(port);
 		move->opened_us = now;
+		move->settling_us = now;
 		if (move->announces) {
 			move->announce_us = move->opened_us;
 			move->nb_announced = 0;
 		}
 	}
 	if (move->opened_us != 0) {
-		if (has_caught_up(sw, port) && port_hold_is_over(sw, port, move->opened_us))
+		bool is_late = now >= move->opened_us + sw->conf.hold_ms * 1000;
+
+		if (is_late)
+			port_hold_expire(port->hold);
+		if ((is_late || has_settled(port, now)) &&
+				port_hold_is_over(sw, port, move->opened_us))
 			port_hold_end(sw, port);
 	} else if (now >= move->limit_us) {
 		SW_LOG(WARNING, "%s: no link %lu ms after attach: packets are not held any longer",

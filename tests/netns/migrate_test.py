@@ -49,6 +49,7 @@ GUEST = "192.0.2.77"
 HOLD_MS = 20000
 LINK_LIMIT_S = 20
 PING_LIMIT_S = 60
+TOO_MANY = 3000
 
 
 # ping's receive buffer is too small for what comes at once after a move.
@@ -378,6 +379,41 @@ class Migrate(HostsTest):
         self.idle(self.a)
         self.assert_reaches(self.hosts[0], GUEST)
 
+    def back_at_once(self, hold_ms=HOLD_MS):
+        """A guest that has been detached and attached, and whose port still settles."""
+        self.start(hold_ms=hold_ms)
+        guest = self.echo(self.a)
+        for what in ("port.detach", "port.attach"):
+            self.assertEqual(results(self.a.request(what, names=["p0"])), [("p0", "ok")])
+        self.assertIsNotNone(self.a.port("p0")["hold"])
+        return guest
+
+    def send_too_many(self):
+        """More than the guest's FIFO takes, and see the rest held."""
+        send_frames(self.hosts[0], [frame(MAC, "02:00:00:00:00:99")] * TOO_MANY)
+        wait_for(lambda: self.a.port("p0")["hold"]["packets"] > 100, 5, "held")
+
+    def test_guest_that_stalls_when_it_is_back_loses_nothing(self):
+        guest = self.back_at_once()
+        before = self.a.stats("p0")["tx_packets"]
+        with self.hung(guest):
+            self.send_too_many()
+            time.sleep(1.5)  # longer than a port settles
+            self.assertGreater(self.a.port("p0")["hold"]["packets"], 100)
+        self.idle(self.a)
+        self.assertGreaterEqual(self.a.stats("p0")["tx_packets"] - before, TOO_MANY)
+        self.assertEqual(self.a.drops("p0"), {})
+
+    def test_guest_that_does_not_catch_up_is_waited_for_so_long_only(self):
+        guest = self.back_at_once(hold_ms=2000)
+        with self.hung(guest):
+            self.send_too_many()
+            self.idle(self.a)
+            drops = self.a.drops("p0")
+            self.assertEqual(list(drops), ["tx_hold_overflow"])
+            self.assertGreater(drops["tx_hold_overflow"], 100)
+        self.assert_reaches(self.hosts[0], GUEST)
+
     def test_hung_guest_is_detached_at_the_limit(self):
         self.start()
         guest = self.echo(self.a)
@@ -488,7 +524,8 @@ class Forwarder(HostsTest):
                                  [("p0", "ok"), ("p1", "ok")])
                 time.sleep(0.01)
             for name in ("p0", "p1"):
-                wait_for(lambda port=name: switch.port(port)["hold"] is None, 10, "nothing held")
+                wait_for(lambda port=name: (switch.port(port)["hold"] or {"packets": 0})["packets"]
+                         == 0, 10, "nothing held")
         for host in traffic:
             host.ask("rate 0")
         sent = [host.ask("stats")["sent"] for host in traffic]
