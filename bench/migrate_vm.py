@@ -104,10 +104,17 @@ def carries(nodes, rate):
     return all(way["lost"] == 0 and way["sent"] > rate for way in stats.values())
 
 
+def drops(nodes):
+    """What the switches have dropped so far: {"node port reason": packets}."""
+    return {"%s %s %s" % (name, port["name"], why): number for name in ("a", "b")
+            for port in nodes[name].switch.call("stats") for why, number in port["drops"].items()}
+
+
 def one_run(nodes, rate):
     """Move the VM at a rate; what was seen."""
     nodes.settle()
     nodes.reset()
+    before = drops(nodes)
     nodes.send(rate)
     time.sleep(1)
     source = nodes.where
@@ -121,6 +128,13 @@ def one_run(nodes, rate):
                 stopped_us=result["stopped_us"], without_ports_us=max(result["detached_us"], 0),
                 gap_us=max(way["max_gap_us"] for way in stats), sent=sum(
                     way["sent"] for way in stats))
+    if seen["lost"]:
+        # A port of the VM is a new one at the destination.
+        seen["drops"] = {what: number - (0 if what.startswith(target + " p") else
+                                         before.get(what, 0))
+                         for what, number in drops(nodes).items()}
+        print("# lost %d: dropped by switches: %s" % (seen["lost"], {
+            what: number for what, number in seen["drops"].items() if number}), flush=True)
     return seen
 
 
