@@ -30,6 +30,8 @@
 
 #define LIMIT_MS 20000
 #define NB_MOVES 10
+#define NB_TRIES 10
+#define STALL_US 60000 /* longer than an application that polls is waited for */
 #define IN_FLIGHT 100u /* less than a FIFO holds */
 
 #define MAC ",mac=02:00:00:00:0b:02"
@@ -264,6 +266,51 @@ the_port_moves_there_and_back_without_losing_a_packet(void **state __rte_unused)
 	assert_int_equal(pair_end_xstat(&here.guest, "attaches"), NB_MOVES);
 }
 
+/* One detach while the application has received packets and is not run; did it send them all, and
+ * did they arrive as they were? */
+static bool
+detach_with_packets_in_hand(struct pair_stream *stream)
+{
+	const uint64_t limit = test_now_ms() + LIMIT_MS;
+	struct rte_mbuf *pkts[PAIR_BURST];
+	uint16_t nb = 0;
+	uint16_t sent;
+	int result = -1;
+
+	pair_send(&here.host, stream, PAIR_BURST, 200);
+	while (nb < PAIR_BURST && test_now_ms() < limit)
+		nb += rte_eth_rx_burst(
+				here.guest.port_id, 0, pkts + nb, (uint16_t)(PAIR_BURST - nb));
+	assert_int_equal(nb, PAIR_BURST);
+	assert_int_equal(rte_avp_host_detach_begin(here.host.port_id, LIMIT_MS), 0);
+	rte_delay_us_sleep(STALL_US);
+	sent = rte_eth_tx_burst(here.guest.port_id, 0, pkts, nb);
+	rte_pktmbuf_free_bulk(pkts + sent, nb - sent);
+	while (rte_avp_host_migration_result(here.host.port_id, &result, NULL) == -EINPROGRESS) {
+		rte_eth_rx_burst(here.guest.port_id, 0, pkts, PAIR_BURST);
+		pair_receive(&here.host, stream);
+	}
+	assert_int_equal(result, 0);
+	attach(&here);
+	return sent == nb;
+}
+
+static void
+an_application_that_is_not_run_for_a_moment_loses_nothing(void **state __rte_unused)
+{
+	struct pair_stream stream;
+	bool sent = false;
+
+	begin(&guest_conf, &there_conf);
+	/* how long it is waited for is limited, and this machine may be busy */
+	for (unsigned int i = 0; i < NB_TRIES && !sent; i++) {
+		pair_stream_init(&stream, &here, 1, 2048);
+		sent = detach_with_packets_in_hand(&stream);
+	}
+	assert_true(sent);
+	assert_int_equal(stream.in_flight, 0);
+}
+
 static void
 while_detached_nothing_is_taken_of_the_application(void **state __rte_unused)
 {
@@ -481,6 +528,7 @@ main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 			TEST(the_port_moves_there_and_back_without_losing_a_packet),
+			TEST(an_application_that_is_not_run_for_a_moment_loses_nothing),
 			TEST(while_detached_nothing_is_taken_of_the_application),
 			TEST(the_port_connects_again_to_a_host_that_was_away),
 			TEST(a_host_that_goes_without_a_detach_is_gone),

@@ -148,8 +148,15 @@ struct avpg_rxq {
 	bool stopped;       /* by itself; its gate stays closed when those of the port open */
 	struct avpg_rx_stats stats;
 	struct avpg_rx_fifo fifos[AVP_MAX_QUEUES];
-	struct avpg_rx_stats base; /* stats at the last reset */
+	struct avpg_rx_stats base;    /* stats at the last reset */
+	_Atomic uint32_t nb_shut_out; /* bursts that found the gate shut; by its lcore only */
 } __rte_cache_aligned;
+
+static inline uint32_t
+avpg_rx_nb_shut_out(const struct avpg_rxq *q)
+{
+	return atomic_load_explicit(&q->nb_shut_out, memory_order_relaxed);
+}
 
 struct avpg_txq {
 	struct avp_gate gate;
@@ -394,7 +401,7 @@ void avpg_queues_reopen(struct avpg_port *port);
 /**
  * Before bursts are kept out: give the application time to receive what is there, then, while it
  * receives no more, to send what it has of the device's buffers, and the host to take what was
- * sent. No longer than they need, and AVPG_DRAIN_LIMIT_US at most.
+ * sent. No longer than they need, and each AVPG_DRAIN_LIMIT_US at most.
  */
 void avpg_queues_drain(struct avpg_port *port);
 

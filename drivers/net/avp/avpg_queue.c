@@ -24,7 +24,10 @@
 /* A host that goes on sending is not waited for longer than this, once what there was is received.
  */
 #define DRAIN_NEW_US 1000u
-#define DRAIN_APP_US 20000u /* for the application to send what it has received */
+/* For the application to send what it has received, and then to ask for more: so often that it must
+ * have done with what it had. One that is not run for a moment does not ask. */
+#define DRAIN_APP_US 20000u
+#define DRAIN_APP_POLLS 3u
 #define DRAIN_YIELD_US 100u /* look again when others have run, for so long; then sleep between */
 #define DRAIN_SLEEP_NS 20000
 
@@ -385,20 +388,21 @@ rx_mark(const struct avpg_port *port, struct drain_mark *marks)
 struct drain {
 	const struct avpg_port *port;
 	struct drain_mark marks[AVP_MAX_QUEUES];
-	uint64_t start_us;
+	uint32_t nb_shut_out[AVP_MAX_QUEUES]; /* of each rx queue, when the gates were shut */
 };
 
-/* Wait until @done, or until @limit_us after the beginning. */
+/* Wait until @done, AVPG_DRAIN_LIMIT_US at most. */
 static bool
-drain_wait(struct drain *drain, bool (*done)(struct drain *drain, uint64_t waited_us),
-		uint64_t limit_us)
+drain_wait(struct drain *drain, bool (*done)(struct drain *drain, uint64_t waited_us))
 {
+	const uint64_t start_us = now_us();
+
 	for (;;) {
-		const uint64_t waited_us = now_us() - drain->start_us;
+		const uint64_t waited_us = now_us() - start_us;
 
 		if (done(drain, waited_us))
 			return true;
-		if (waited_us >= limit_us || atomic_load(&drain->port->ctrl.cancelled))
+		if (waited_us >= AVPG_DRAIN_LIMIT_US || atomic_load(&drain->port->ctrl.cancelled))
 			return false;
 		if (waited_us < DRAIN_YIELD_US)
 			sched_yield();
@@ -413,11 +417,28 @@ drained_rx(struct drain *drain, uint64_t waited_us)
 	return rx_is_drained(drain->port, drain->marks, waited_us > DRAIN_NEW_US);
 }
 
-/* Does the application have no received buffers any more? The gates of rx queues are shut. */
+/* Has the application asked for more, in vain, of each queue? */
 static bool
-drained_app(struct drain *drain, uint64_t waited_us __rte_unused)
+app_goes_on(const struct drain *drain)
 {
-	return avpg_recycle_nb_out(drain->port->recycle) == 0;
+	bool goes_on = true;
+
+	for (uint32_t i = 0; i < drain->port->nb_rx_queues; i++) {
+		const struct avpg_rxq *q = drain->port->rxqs[i];
+
+		goes_on &= q == NULL || q->stopped ||
+				avpg_rx_nb_shut_out(q) - drain->nb_shut_out[i] >= DRAIN_APP_POLLS;
+	}
+	return goes_on;
+}
+
+/* Does the application have no received buffers any more, or only such as it keeps? The gates of rx
+ * queues are shut. */
+static bool
+drained_app(struct drain *drain, uint64_t waited_us)
+{
+	return avpg_recycle_nb_out(drain->port->recycle) == 0 ||
+			(waited_us >= DRAIN_APP_US && app_goes_on(drain));
 }
 
 static bool
@@ -439,20 +460,29 @@ shut_gates_of(const struct avpg_port *port, bool rx)
 void
 avpg_queues_drain(struct avpg_port *port)
 {
-	struct drain drain = {.port = port, .start_us = now_us()};
+	struct drain drain = {.port = port};
+	uint32_t nb_kept;
 	bool drained;
 
 	if (!avpg_port_wants_link(port))
 		return;
 	rx_mark(port, drain.marks);
-	drained = drain_wait(&drain, drained_rx, AVPG_DRAIN_LIMIT_US);
+	drained = drain_wait(&drain, drained_rx);
 	if (shut_gates_of(port, true) != 0)
 		return;
-	/* what it forwards it sends at once; what it keeps for longer is not waited for */
-	drain_wait(&drain, drained_app, now_us() - drain.start_us + DRAIN_APP_US);
+	for (uint32_t i = 0; i < port->nb_rx_queues; i++)
+		if (port->rxqs[i] != NULL)
+			drain.nb_shut_out[i] = avpg_rx_nb_shut_out(port->rxqs[i]);
+	drain_wait(&drain, drained_app);
 	if (shut_gates_of(port, false) != 0)
 		return;
-	drained &= drain_wait(&drain, drained_tx, AVPG_DRAIN_LIMIT_US);
+	nb_kept = avpg_recycle_nb_out(port->recycle);
+	if (nb_kept > 0)
+		AVPG_LOG(NOTICE,
+				"%s: the application has %u buffers of the device: if the VM "
+				"moves, what is in them is lost",
+				port->name, nb_kept);
+	drained &= drain_wait(&drain, drained_tx);
 	if (!drained)
 		AVPG_LOG(NOTICE, "%s: packets that nobody has taken in %u us are left behind",
 				port->name, AVPG_DRAIN_LIMIT_US);

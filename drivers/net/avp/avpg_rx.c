@@ -148,8 +148,11 @@ avpg_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t nb_pkts)
 	struct avpg_rxq *q = rxq;
 	uint16_t nb;
 
-	if (unlikely(!avp_gate_enter(&q->gate)))
+	if (unlikely(!avp_gate_enter(&q->gate))) {
+		atomic_store_explicit(
+				&q->nb_shut_out, avpg_rx_nb_shut_out(q) + 1, memory_order_relaxed);
 		return 0;
+	}
 	if (q->table != NULL) {
 		avpg_rx_drain(q);
 		nb = q->compact ? rx_burst(q, pkts, nb_pkts, avpg_rx_ring_by_pointer)
