@@ -168,6 +168,12 @@ static const struct attack races[] = {
 };
 
 static const struct attack long_attacks[] = {
+		{"entries of compact rings of any content, that change while they are read",
+				"ring_storm",
+				{"rx_q*_packets", "rx_q*_drop_bad_range", "rx_q*_drop_bad_owner",
+						"rx_q*_drop_bad_data", "rx_q*_drop_bad_data_len",
+						"rx_q*_drop_bad_chain"},
+				true},
 		{"random bytes all over BAR 2", "scribble",
 				{"rx_q*_tx_fifo_bad_index", "rx_q*_tx_fifo_bad_len"}, false},
 		{"pages of BAR 2 given back to the system", "punch_holes",
@@ -188,6 +194,8 @@ guest_may_vanish_at_any_moment(void **state)
 		const struct attack *attack = &attacks[(r >> 8) % RTE_DIM(attacks)];
 		const uint64_t end = test_now_ms() + (r >> 20) % 30;
 
+		if ((r >> 16) % 4 == 0)
+			attack = &long_attacks[0];
 		if (conf.domain != NULL && !attack->domain)
 			attack = &races[0];
 		host_attack(&host, attack->name, (uint64_t)i);

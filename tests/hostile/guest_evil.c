@@ -79,19 +79,18 @@ random_racer(void *arg)
 	return NULL;
 }
 
-static const struct evil_attack random_attack = {"random", random_step, random_racer};
+static const struct evil_attack random_attack = {"random", random_step, random_racer, 0};
 
 const struct evil_attack *
 evil_find(const char *name)
 {
-	for (const struct evil_attack *attack = evil_attacks; attack->name != NULL; attack++) {
-		if (strcmp(attack->name, name) == 0)
-			return attack;
-	}
-	for (const struct evil_attack *attack = evil_ctrl_attacks; attack->name != NULL; attack++) {
-		if (strcmp(attack->name, name) == 0)
-			return attack;
-	}
+	const struct evil_attack *const tables[] = {
+			evil_attacks, evil_ctrl_attacks, evil_ring_attacks};
+
+	for (uint32_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (const struct evil_attack *attack = tables[i]; attack->name != NULL; attack++)
+			if (strcmp(attack->name, name) == 0)
+				return attack;
 	return strcmp(name, random_attack.name) == 0 ? &random_attack : NULL;
 }
 
@@ -131,7 +130,8 @@ evil_connect(struct evil *evil)
 										   .area_pa)) /
 			evil->stride);
 	evil_forget(evil);
-	return sim_guest_configure(&evil->guest, evil->nb_lanes, evil->nb_lanes, 0, true);
+	return sim_guest_configure(
+			&evil->guest, evil->nb_lanes, evil->nb_lanes, evil->features, true);
 }
 
 void
@@ -164,7 +164,8 @@ void
 evil_renew(struct evil *evil)
 {
 	evil_forget(evil);
-	if (sim_guest_configure(&evil->guest, evil->nb_lanes, evil->nb_lanes, 0, true) < 0)
+	if (sim_guest_configure(
+			    &evil->guest, evil->nb_lanes, evil->nb_lanes, evil->features, true) < 0)
 		fprintf(stderr, "guest_evil: the port does not take a configuration\n");
 }
 
@@ -194,6 +195,19 @@ evil_put_tx(struct evil *evil, uint32_t lane, uint64_t va)
 }
 
 void
+evil_put_entries(struct evil *evil, uint32_t lane, const struct avp_cring_words *words, uint32_t nb)
+{
+	uint64_t since_ms = test_now_ms();
+
+	while (!sim_guest_put_entries(&evil->guest, lane, words, nb)) {
+		renew_if_overdue(evil, &since_ms);
+		evil_collect(evil);
+		sched_yield();
+	}
+	atomic_fetch_add(&evil->share->nb_put, nb);
+}
+
+void
 evil_put_free(struct evil *evil, uint32_t lane, uint64_t va)
 {
 	put(evil, &evil->guest.lanes[lane].free, va);
@@ -211,8 +225,24 @@ note_label(struct evil *evil, uint32_t lane, uint64_t va)
 		evil->labels[lane][evil->nb_labels[lane]++] = va;
 	if (idx < EVIL_MAX_BUFS && !evil->is_seen[idx]) {
 		evil->is_seen[idx] = true;
-		evil->seen[evil->nb_seen++] = va;
+		/* before it is counted: the racer may take any that is */
+		evil->seen[evil->nb_seen] = va;
+		atomic_fetch_add(&evil->nb_seen, 1);
 	}
+}
+
+/* The next buffer that the host has sent, whatever the form of the rx FIFO. */
+static bool
+take_rx(struct evil *evil, uint32_t lane, uint64_t *va)
+{
+	struct avp_cring_words words;
+
+	if (!evil->guest.compact)
+		return sim_guest_take_rx(&evil->guest, lane, va);
+	if (!sim_guest_take_entry(&evil->guest, lane, &words))
+		return false;
+	*va = sim_guest_buf_va(&evil->guest, avp_cring_buf_idx(words.place));
+	return true;
 }
 
 /* Serve an rx FIFO. A free FIFO that is full loses the label: the guest's own loss. */
@@ -223,7 +253,7 @@ serve_rx(struct evil *evil, uint32_t lane)
 
 	if (evil->ignores_rx)
 		return;
-	while (sim_guest_take_rx(&evil->guest, lane, &va)) {
+	while (take_rx(evil, lane, &va)) {
 		if (!evil->keeps_rx)
 			sim_guest_put_free(&evil->guest, lane, va);
 		else if (evil->nb_held < EVIL_MAX_BUFS)
@@ -373,6 +403,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	evil.socket = argv[2];
+	evil.features = attack->features;
 	evil.rnd = strtoull(argv[3], NULL, 0) * 2 + 1;
 	evil.share = mmap(NULL, sizeof(*evil.share), PROT_READ | PROT_WRITE, MAP_SHARED,
 			atoi(argv[4]), 0);

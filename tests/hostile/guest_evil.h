@@ -35,13 +35,14 @@ struct evil {
 	struct evil_share *share;
 	const char *socket;
 	uint64_t rnd;
+	uint32_t features; /* that it configures with */
 	uint32_t nb_lanes;
 	uint32_t stride;  /* bytes from buffer to buffer */
 	uint32_t nb_bufs; /* that fit between the first buffer and the end of BAR 2 */
 	uint64_t labels[EVIL_MAX_LANES][EVIL_MAX_BUFS]; /* that the guest may send */
 	uint32_t nb_labels[EVIL_MAX_LANES];
 	uint64_t seen[EVIL_MAX_BUFS]; /* every label that ever came on an alloc FIFO */
-	uint32_t nb_seen;
+	_Atomic uint32_t nb_seen;     /* the racer looks at them as well */
 	bool is_seen[EVIL_MAX_BUFS];
 	bool keeps_rx; /* packets received are not returned */
 	bool ignores_rx;
@@ -54,10 +55,12 @@ struct evil_attack {
 	const char *name;
 	void (*step)(struct evil *evil);
 	void *(*racer)(void *evil); /* a second thread, or NULL */
+	uint32_t features;
 };
 
 extern const struct evil_attack evil_attacks[];
 extern const struct evil_attack evil_ctrl_attacks[];
+extern const struct evil_attack evil_ring_attacks[];
 /** NULL: no attack of this name. */
 const struct evil_attack *evil_find(const char *name);
 
@@ -103,6 +106,9 @@ void evil_chain(struct evil *evil, uint32_t lane, uint64_t *vas, uint32_t nb_seg
 /** Put a number on a FIFO; waits for room, opens the end anew when it is damaged. */
 void evil_put_tx(struct evil *evil, uint32_t lane, uint64_t va);
 void evil_put_free(struct evil *evil, uint32_t lane, uint64_t va);
+/** Put entries on a compact tx ring, as one burst; waits for room. */
+void evil_put_entries(
+		struct evil *evil, uint32_t lane, const struct avp_cring_words *words, uint32_t nb);
 /** Send some honest packets. */
 void evil_send(struct evil *evil, uint32_t lane, uint32_t nb);
 

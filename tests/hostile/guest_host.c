@@ -61,15 +61,20 @@ host_error(struct host *host, const char *error)
  * What comes from the hostile guest
  */
 
-/* The number of the buffer that a segment lies in, or -1 when it is none of the port's. */
+/* The number of the buffer that a segment lies in, or -1 when it is none that evil may have. */
 static int64_t
 buf_of_mbuf(const struct host *host, const struct rte_mbuf *mbuf)
 {
-	const uintptr_t off = (uintptr_t)mbuf->buf_addr - host->first_buf;
+	uint32_t base = 0;
 
-	if (off % STRIDE != 0 || off / STRIDE >= host->nb_bufs)
-		return -1;
-	return (int64_t)(off / STRIDE);
+	for (uint32_t i = 0; i < RTE_DIM(host->bufs); i++) {
+		const uintptr_t off = (uintptr_t)mbuf->buf_addr - host->bufs[i].first;
+
+		if (off % STRIDE == 0 && off / STRIDE < host->bufs[i].nb)
+			return (int64_t)(base + off / STRIDE);
+		base += host->bufs[i].nb;
+	}
+	return -1;
 }
 
 /* Every byte of a clean packet can be read, and lies in a buffer that is nobody else's. */
@@ -354,14 +359,21 @@ honest_run(void *arg)
 static void
 note_buf(struct rte_mempool *pool, void *arg, void *obj, unsigned int i)
 {
-	struct host *host = arg;
+	struct host_bufs *bufs = arg;
 	const struct rte_mbuf *mbuf = obj;
 
 	(void)pool;
 	(void)i;
-	if (host->first_buf == 0 || (uintptr_t)mbuf->buf_addr < host->first_buf)
-		host->first_buf = (uintptr_t)mbuf->buf_addr;
-	host->nb_bufs++;
+	if (bufs->first == 0 || (uintptr_t)mbuf->buf_addr < bufs->first)
+		bufs->first = (uintptr_t)mbuf->buf_addr;
+	bufs->nb++;
+}
+
+static void
+note_bufs(struct host *host, const struct port *port, struct host_bufs *bufs)
+{
+	rte_mempool_obj_iter(port->own_pool, note_buf, bufs);
+	host->nb_bufs += bufs->nb;
 }
 
 static void
@@ -381,7 +393,11 @@ open_ports(struct host *host, const struct host_conf *conf)
 	port_open(&host->a, "a", &good);
 	port_open(&host->b, "b", &good);
 	port_open(&host->evil, "evil", &evil);
-	rte_mempool_obj_iter(host->evil.own_pool, note_buf, host);
+	note_bufs(host, &host->evil, &host->bufs[0]);
+	if (conf->domain != NULL) {
+		note_bufs(host, &host->a, &host->bufs[1]);
+		note_bufs(host, &host->b, &host->bufs[2]);
+	}
 	host->live = calloc(host->nb_bufs, sizeof(*host->live));
 	assert_non_null(host->live);
 }

@@ -40,14 +40,21 @@ struct host_hold {
 	uint32_t nb;
 };
 
+/** Buffers of one port: buf_addr is one of @nb, stride apart. */
+struct host_bufs {
+	uintptr_t first;
+	uint32_t nb;
+};
+
 struct host {
 	struct host_conf conf;
 	struct port evil;
 	struct port a;
 	struct port b;
 
-	/* what may come from evil: buf_addr is one of nb_bufs, stride apart */
-	uintptr_t first_buf;
+	/* what may come from evil: its own buffers, and in a domain, where it may send on what it
+	 * got (AVP_FEATURE_RECYCLE), its neighbours' */
+	struct host_bufs bufs[3];
 	uint32_t nb_bufs;
 	_Atomic uint8_t *live; /* by buffer: is in the application's hands */
 
