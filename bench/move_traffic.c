@@ -36,6 +36,7 @@
 #include <rte_mbuf.h>
 
 #include "avpg_api.h"
+#include "seq_count.h"
 
 #define ETHERTYPE_SEQ 0x88b6u /* IEEE: for local experiments; avp-switch uses the other one */
 #define PKT_SIZE 60u
@@ -52,21 +53,11 @@ struct seq_pkt {
 	rte_be32_t seq;
 };
 
-struct counters {
-	uint64_t sent;
-	uint64_t received; /* each number once */
-	uint64_t duplicated;
-	uint64_t reordered; /* came after a higher number */
-	uint64_t next;      /* highest number seen, plus 1 */
-	int64_t last_ns;
-	int64_t max_gap_ns;
-};
-
 struct host {
 	uint16_t port_id;
 	struct rte_ether_addr mac;
-	uint8_t *seen; /* bit per number */
-	struct counters counters;
+	uint64_t sent;
+	struct seq_count count;
 };
 
 static struct host hosts[NB_HOSTS];
@@ -129,11 +120,11 @@ host_send(struct host *host, uint64_t nb)
 	uint16_t made = 0;
 	uint16_t sent;
 
-	while (made < RTE_MIN(nb, BURST) && make(host, host->counters.sent + made, &pkts[made]))
+	while (made < RTE_MIN(nb, BURST) && make(host, host->sent + made, &pkts[made]))
 		made++;
 	sent = rte_eth_tx_burst(host->port_id, 0, pkts, made);
 	rte_pktmbuf_free_bulk(pkts + sent, made - sent);
-	host->counters.sent += sent;
+	host->sent += sent;
 	return sent;
 }
 
@@ -141,27 +132,12 @@ static void
 host_check(struct host *host, const struct rte_mbuf *m, int64_t now)
 {
 	const struct seq_pkt *pkt = rte_pktmbuf_mtod(m, const struct seq_pkt *);
-	struct counters *c = &host->counters;
-	uint32_t seq;
 
 	/* the switch announces MACs */
 	if (m->pkt_len != PKT_SIZE || pkt->eth.ether_type != RTE_BE16(ETHERTYPE_SEQ) ||
 			pkt->host != rte_cpu_to_be_16((uint16_t)(host - hosts)))
 		return;
-	if (c->last_ns != 0)
-		c->max_gap_ns = RTE_MAX(c->max_gap_ns, now - c->last_ns);
-	c->last_ns = now;
-	seq = rte_be_to_cpu_32(pkt->seq) % MAX_SEQ;
-	if ((host->seen[seq / 8] & 1 << seq % 8) != 0) {
-		c->duplicated++;
-		return;
-	}
-	host->seen[seq / 8] |= (uint8_t)(1 << seq % 8);
-	c->received++;
-	if (seq < c->next)
-		c->reordered++;
-	else
-		c->next = (uint64_t)seq + 1;
+	seq_count_note(&host->count, rte_be_to_cpu_32(pkt->seq), now);
 }
 
 static uint16_t
@@ -204,12 +180,12 @@ static void
 print_stats(void)
 {
 	for (uint32_t i = 0; i < NB_HOSTS; i++) {
-		const struct counters *c = &hosts[i].counters;
+		const struct seq_count *c = &hosts[i].count;
 
 		printf("%s{\"sent\": %" PRIu64 ", \"received\": %" PRIu64
 		       ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64
 		       ", \"max_gap_us\": %" PRId64 "}",
-				i == 0 ? "[" : ", ", c->sent, c->received, c->duplicated,
+				i == 0 ? "[" : ", ", hosts[i].sent, c->received, c->duplicated,
 				c->reordered, c->max_gap_ns / 1000);
 	}
 	printf("]\n");
@@ -227,8 +203,8 @@ host_command(const char *line)
 		return;
 	} else if (strcmp(line, "reset") == 0) {
 		for (uint32_t i = 0; i < NB_HOSTS; i++) {
-			memset(hosts[i].seen, 0, MAX_SEQ / 8);
-			hosts[i].counters = (struct counters){0};
+			seq_count_reset(&hosts[i].count);
+			hosts[i].sent = 0;
 		}
 	} else {
 		printf("{\"error\": \"no such command\"}\n");
@@ -331,8 +307,8 @@ set_up(void)
 	if (pool == NULL)
 		return -1;
 	for (uint32_t i = 0; i < NB_HOSTS; i++) {
-		hosts[i].seen = calloc(1, MAX_SEQ / 8);
-		if (hosts[i].seen == NULL || port_start(i, &hosts[i].port_id, &hosts[i].mac) != 0)
+		if (seq_count_init(&hosts[i].count, MAX_SEQ) != 0 ||
+				port_start(i, &hosts[i].port_id, &hosts[i].mac) != 0)
 			return -1;
 	}
 	return port_start(NB_HOSTS, &guest_port, &guest_mac);

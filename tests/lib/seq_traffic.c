@@ -35,6 +35,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "seq_count.h"
+
 #define ETHERTYPE_SEQ 0x88b6 /* IEEE: for local experiments; avp-switch uses the other one */
 #define MAGIC 0x41565053u    /* "AVPS" */
 #define PKT_SIZE 60
@@ -54,17 +56,6 @@ struct seq_pkt {
 	uint8_t rest[PKT_SIZE - 28];
 };
 
-struct counters {
-	uint64_t sent;
-	uint64_t received; /* each number once */
-	uint64_t duplicated;
-	uint64_t reordered; /* came after a higher number */
-	uint32_t next;      /* highest number seen, plus 1 */
-	int64_t last_ns;
-	int64_t max_gap_ns;
-	int64_t gap_began_ns; /* when the longest gap began, of the calendar */
-};
-
 struct traffic {
 	int fd;
 	uint32_t flow_in;
@@ -73,8 +64,9 @@ struct traffic {
 	int64_t rate_since_ns;
 	uint64_t rate_sent; /* since then */
 	uint64_t lost_here; /* by the socket: not the path's fault */
-	uint8_t *seen;      /* bit per sequence number */
-	struct counters counters;
+	uint64_t sent;
+	struct seq_count count;
+	int64_t gap_began_ns; /* when the longest gap began, of the calendar */
 };
 
 static int64_t
@@ -134,7 +126,7 @@ send_due(struct traffic *t)
 		memset(msgs, 0, sizeof(msgs));
 		for (i = 0; i < nb; i++) {
 			pkts[i] = t->pkt;
-			pkts[i].seq = htonl((uint32_t)(t->counters.sent + (uint64_t)i));
+			pkts[i].seq = htonl((uint32_t)(t->sent + (uint64_t)i));
 			iovs[i] = (struct iovec){&pkts[i], sizeof(pkts[i])};
 			msgs[i].msg_hdr.msg_iov = &iovs[i];
 			msgs[i].msg_hdr.msg_iovlen = 1;
@@ -143,34 +135,20 @@ send_due(struct traffic *t)
 		if (sent <= 0)
 			return; /* the queue is full: later */
 		t->rate_sent += (uint64_t)sent;
-		t->counters.sent += (uint64_t)sent;
+		t->sent += (uint64_t)sent;
 	}
 }
 
 static void
 note_packet(struct traffic *t, const struct seq_pkt *pkt)
 {
-	struct counters *c = &t->counters;
-	uint32_t seq = ntohl(pkt->seq) % MAX_SEQ;
-	int64_t now = now_ns(CLOCK_MONOTONIC);
+	const int64_t max_gap_ns = t->count.max_gap_ns;
 
 	if (pkt->magic != htonl(MAGIC) || pkt->flow != htonl(t->flow_in))
 		return;
-	if (c->last_ns != 0 && now - c->last_ns > c->max_gap_ns) {
-		c->max_gap_ns = now - c->last_ns;
-		c->gap_began_ns = now_ns(CLOCK_REALTIME) - c->max_gap_ns;
-	}
-	c->last_ns = now;
-	if ((t->seen[seq / 8] & 1 << seq % 8) != 0) {
-		c->duplicated++;
-		return;
-	}
-	t->seen[seq / 8] |= (uint8_t)(1 << seq % 8);
-	c->received++;
-	if (seq < c->next)
-		c->reordered++;
-	else
-		c->next = seq + 1;
+	seq_count_note(&t->count, ntohl(pkt->seq), now_ns(CLOCK_MONOTONIC));
+	if (t->count.max_gap_ns != max_gap_ns)
+		t->gap_began_ns = now_ns(CLOCK_REALTIME) - t->count.max_gap_ns;
 }
 
 static void
@@ -198,17 +176,17 @@ receive(struct traffic *t)
 static void
 print_stats(struct traffic *t)
 {
-	const struct counters *c = &t->counters;
+	const struct seq_count *c = &t->count;
 	struct tpacket_stats kernel = {0};
 	socklen_t size = sizeof(kernel);
 
 	if (getsockopt(t->fd, SOL_PACKET, PACKET_STATISTICS, &kernel, &size) == 0)
 		t->lost_here += kernel.tp_drops;
 	printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"duplicated\": %" PRIu64
-	       ", \"reordered\": %" PRIu64 ", \"next\": %u, \"max_gap_us\": %" PRId64
+	       ", \"reordered\": %" PRIu64 ", \"next\": %" PRIu64 ", \"max_gap_us\": %" PRId64
 	       ", \"gap_began_us\": %" PRId64 ", \"lost_here\": %" PRIu64 "}\n",
-			c->sent, c->received, c->duplicated, c->reordered, c->next,
-			c->max_gap_ns / 1000, c->gap_began_ns / 1000, t->lost_here);
+			t->sent, c->received, c->duplicated, c->reordered, c->next,
+			c->max_gap_ns / 1000, t->gap_began_ns / 1000, t->lost_here);
 }
 
 /* Returns false at the end. */
@@ -223,8 +201,9 @@ command(struct traffic *t, const char *line)
 	} else if (strcmp(line, "stats\n") == 0) {
 		print_stats(t);
 	} else if (strcmp(line, "reset\n") == 0) {
-		memset(t->seen, 0, MAX_SEQ / 8);
-		t->counters = (struct counters){0};
+		seq_count_reset(&t->count);
+		t->sent = 0;
+		t->gap_began_ns = 0;
 		t->lost_here = 0;
 		printf("{}\n");
 	} else if (strcmp(line, "quit\n") == 0) {
@@ -270,8 +249,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "seq_traffic: %s: %s\n", argv[1], strerror(-t.fd));
 		return 1;
 	}
-	t.seen = calloc(1, MAX_SEQ / 8);
-	if (t.seen == NULL)
+	if (seq_count_init(&t.count, MAX_SEQ) != 0)
 		return 1;
 	t.pkt.type = htons(ETHERTYPE_SEQ);
 	t.pkt.magic = htonl(MAGIC);
@@ -279,7 +257,7 @@ main(int argc, char **argv)
 	t.flow_in = (uint32_t)strtoul(argv[5], NULL, 10);
 	setvbuf(stdin, NULL, _IONBF, 0); /* what poll() does not see, nobody may hold */
 	run(&t);
-	free(t.seen);
+	seq_count_free(&t.count);
 	close(t.fd);
 	return 0;
 }
