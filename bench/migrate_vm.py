@@ -105,9 +105,14 @@ def carries(nodes, rate):
 
 
 def drops(nodes):
-    """What the switches have dropped so far: {"node port reason": packets}."""
-    return {"%s %s %s" % (name, port["name"], why): number for name in ("a", "b")
-            for port in nodes[name].switch.call("stats") for why, number in port["drops"].items()}
+    """Where packets have been lost so far that did not come to a guest: {"where reason": packets}."""
+    stats = {name: {port["name"]: port for port in nodes[name].switch.call("stats")} for name in "ab"}
+    lost = {"%s %s %s" % (name, port, why): number for name, ports in stats.items()
+            for port, counters in ports.items() for why, number in counters["drops"].items()}
+    for source, target in ("ab", "ba"):
+        lost["cable %s to %s" % (source, target)] = (stats[source]["cable"]["tx_packets"]
+                                                     - stats[target]["cable"]["rx_packets"])
+    return lost
 
 
 def one_run(nodes, rate):
@@ -133,7 +138,7 @@ def one_run(nodes, rate):
         seen["drops"] = {what: number - (0 if what.startswith(target + " p") else
                                          before.get(what, 0))
                          for what, number in drops(nodes).items()}
-        print("# lost %d: dropped by switches: %s" % (seen["lost"], {
+        print("# lost %d: not in a guest: %s" % (seen["lost"], {
             what: number for what, number in seen["drops"].items() if number}), flush=True)
     return seen
 
