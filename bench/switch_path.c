@@ -196,6 +196,7 @@ make_switch(struct bench *bench)
 {
 	struct fdb_conf conf = {.size = RTE_MAX(bench->nb_macs, FDB_SIZE_MIN),
 			.age_s = 300,
+			.nb_workers = 1,
 			.socket_id = SOCKET_ID_ANY};
 	struct avp_err err;
 

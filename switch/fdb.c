@@ -16,6 +16,7 @@
 #include <rte_hash.h>
 #include <rte_jhash.h>
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 #include <rte_random.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_spinlock.h>
@@ -27,13 +28,15 @@
 #define ENTRY_KEPT UINT32_C(0x20000)
 #define NOWHERE UINT32_C(0x80000000)
 
+#define RECENT_SMALL 131072u /* places: 512 KiB */
+
 struct fdb_entry {
-	uint64_t key;           /* fixed while published */
+	_Atomic uint64_t key;   /* fixed while published */
 	_Atomic uint32_t where; /* port, ENTRY_STATIC, ENTRY_KEPT */
 	_Atomic uint32_t next;  /* where a kept or static one has been seen: port, ENTRY_STATIC */
 	_Atomic uint32_t seen_s;
 	uint32_t free_next;  /* while free: index of the next free entry; under lock */
-	_Atomic bool in_use; /* written under lock; read without to pass over the free ones */
+	_Atomic bool in_use; /* published; written under lock */
 };
 
 struct fdb {
@@ -45,6 +48,10 @@ struct fdb {
 	rte_spinlock_t lock;
 	uint32_t *nb_learned; /* per port; written under lock */
 	_Atomic uint32_t now_s;
+	uint64_t recent_factor; /* odd; random, so that nobody can choose keys of one place */
+	unsigned int recent_shift;
+	unsigned int nb_workers;
+	uint32_t *recent[]; /* of each worker: index of the entry found last in each place */
 };
 
 static uint16_t
@@ -96,10 +103,17 @@ is_in_use(const struct fdb_entry *entry)
 	return atomic_load_explicit(&entry->in_use, memory_order_relaxed);
 }
 
+/* With release: whoever sees it in use sees it filled in. */
 static void
 set_in_use(struct fdb_entry *entry, bool in_use)
 {
-	atomic_store_explicit(&entry->in_use, in_use, memory_order_relaxed);
+	atomic_store_explicit(&entry->in_use, in_use, memory_order_release);
+}
+
+static uint64_t
+entry_key(const struct fdb_entry *entry)
+{
+	return atomic_load_explicit(&entry->key, memory_order_relaxed);
 }
 
 uint16_t
@@ -150,6 +164,24 @@ control_lock(struct fdb *fdb)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
+/* The workers' tables have twice as many places as there are keys, and up to eight times where that
+ * is little memory: most keys, or nearly all, have a place of their own. */
+static int
+recent_create(struct fdb *fdb)
+{
+	const uint32_t nb_keys = rte_align32pow2(fdb->size);
+	const uint32_t nb = RTE_MAX(2 * nb_keys, RTE_MIN(8 * nb_keys, RECENT_SMALL));
+
+	fdb->recent_factor = rte_rand() | 1;
+	fdb->recent_shift = 64 - rte_log2_u32(nb);
+	for (unsigned int i = 0; i < fdb->nb_workers; i++) {
+		fdb->recent[i] = rte_zmalloc("fdb", nb * sizeof(*fdb->recent[i]), 0);
+		if (fdb->recent[i] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int
 fdb_create(struct fdb **fdb_out, const struct fdb_conf *conf, struct avp_err *err)
 {
@@ -164,17 +196,20 @@ fdb_create(struct fdb **fdb_out, const struct fdb_conf *conf, struct avp_err *er
 					RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
 	};
 	struct rte_hash_rcu_config rcu = {.v = conf->rcu, .mode = RTE_HASH_QSBR_MODE_DQ};
-	struct fdb *fdb = rte_zmalloc_socket("fdb", sizeof(*fdb), 0, conf->socket_id);
+	struct fdb *fdb = rte_zmalloc_socket("fdb",
+			sizeof(*fdb) + conf->nb_workers * sizeof(fdb->recent[0]), 0,
+			conf->socket_id);
 
 	if (fdb == NULL)
 		goto err_memory;
 	fdb->size = conf->size + 1;
+	fdb->nb_workers = conf->nb_workers;
 	fdb->age_s = conf->age_s;
 	rte_spinlock_init(&fdb->lock);
 	fdb->nb_learned = rte_zmalloc("fdb", UINT16_MAX * sizeof(*fdb->nb_learned), 0);
 	fdb->entries = rte_zmalloc_socket(
 			"fdb", fdb->size * sizeof(*fdb->entries), 0, conf->socket_id);
-	if (fdb->entries == NULL || fdb->nb_learned == NULL)
+	if (fdb->entries == NULL || fdb->nb_learned == NULL || recent_create(fdb) != 0)
 		goto err_memory;
 	for (uint32_t i = 0; i < fdb->size; i++)
 		fdb->entries[i].free_next = i + 1;
@@ -199,26 +234,60 @@ fdb_destroy(struct fdb *fdb)
 	if (fdb == NULL)
 		return;
 	rte_hash_free(fdb->hash);
+	for (unsigned int i = 0; i < fdb->nb_workers; i++)
+		rte_free(fdb->recent[i]);
 	rte_free(fdb->entries);
 	rte_free(fdb->nb_learned);
 	rte_free(fdb);
 }
 
-void
-fdb_lookup(const struct fdb *fdb, const uint64_t keys[], unsigned int nb,
-		struct fdb_entry *entries[])
+/* Look up those of @keys that @missing says, and note where they were. */
+static void
+lookup_in_hash(struct fdb *fdb, const uint64_t keys[], const uint8_t missing[], unsigned int nb,
+		struct fdb_entry *entries[], uint32_t *const places[])
 {
 	const void *key_ptrs[FDB_LOOKUP_MAX];
+	void *found[FDB_LOOKUP_MAX];
 	uint64_t hits = 0;
 
-	assert(nb <= FDB_LOOKUP_MAX);
-	if (nb == 0)
-		return;
+	for (unsigned int i = 0; i < nb; i++)
+		key_ptrs[i] = &keys[missing[i]];
+	rte_hash_lookup_bulk_data(fdb->hash, key_ptrs, nb, &hits, found);
 	for (unsigned int i = 0; i < nb; i++) {
-		key_ptrs[i] = &keys[i];
-		entries[i] = NULL;
+		struct fdb_entry *entry = (hits >> i & 1) != 0 ? found[i] : NULL;
+
+		entries[missing[i]] = entry;
+		if (entry != NULL)
+			*places[missing[i]] = entry - fdb->entries;
 	}
-	rte_hash_lookup_bulk_data(fdb->hash, key_ptrs, nb, &hits, (void **)entries);
+}
+
+void
+fdb_lookup(struct fdb *fdb, unsigned int worker, const uint64_t keys[], unsigned int nb,
+		struct fdb_entry *entries[])
+{
+	uint32_t *places[FDB_LOOKUP_MAX];
+	uint8_t missing[FDB_LOOKUP_MAX];
+	unsigned int nb_missing = 0;
+
+	assert(nb <= FDB_LOOKUP_MAX && worker < fdb->nb_workers);
+	for (unsigned int i = 0; i < nb; i++) {
+		places[i] = &fdb->recent[worker][keys[i] * fdb->recent_factor >> fdb->recent_shift];
+		rte_prefetch0(places[i]);
+	}
+	for (unsigned int i = 0; i < nb; i++) {
+		entries[i] = &fdb->entries[*places[i]];
+		rte_prefetch0(entries[i]);
+	}
+	for (unsigned int i = 0; i < nb; i++) {
+		/* Pairs with set_in_use(). It was not in use when it got this key: what is seen in
+		 * use, after this worker was quiescent, is what it is now. */
+		if (unlikely(!atomic_load_explicit(&entries[i]->in_use, memory_order_acquire) ||
+				    entry_key(entries[i]) != keys[i]))
+			missing[nb_missing++] = i;
+	}
+	if (unlikely(nb_missing > 0))
+		lookup_in_hash(fdb, keys, missing, nb_missing, entries, places);
 }
 
 /* Under lock: fill in an entry, then publish its key. Returns 0 or -ENOSPC. */
@@ -227,8 +296,7 @@ entry_add(struct fdb *fdb, uint64_t key, uint32_t where)
 {
 	struct fdb_entry *entry = entry_alloc(fdb);
 
-	entry->key = key;
-	set_in_use(entry, true);
+	atomic_store_explicit(&entry->key, key, memory_order_relaxed);
 	set_where(entry, where);
 	set_next(entry, NOWHERE);
 	atomic_store_explicit(&entry->seen_s,
@@ -236,10 +304,10 @@ entry_add(struct fdb *fdb, uint64_t key, uint32_t where)
 			memory_order_relaxed);
 	/* Publishes with release, so that a worker that finds the key sees the entry filled in. */
 	if (rte_hash_add_key_data(fdb->hash, &key, entry) != 0) {
-		set_in_use(entry, false);
 		entry_free(fdb, entry);
 		return -ENOSPC;
 	}
+	set_in_use(entry, true);
 	if (!where_is_static(where))
 		fdb->nb_learned[where_port(where)]++;
 	return 0;
@@ -250,11 +318,13 @@ static void
 entry_del(struct fdb *fdb, struct fdb_entry *entry)
 {
 	uint32_t where = entry_where(entry);
+	uint64_t key;
 
 	if (!where_is_static(where))
 		fdb->nb_learned[where_port(where)]--;
 	set_in_use(entry, false);
-	rte_hash_del_key(fdb->hash, &entry->key);
+	key = entry_key(entry);
+	rte_hash_del_key(fdb->hash, &key);
 }
 
 /* Under lock. */
@@ -538,7 +608,7 @@ fdb_flush(struct fdb *fdb, uint16_t port, uint16_t vid)
 			set_next(entry, NOWHERE);
 		if (is_in_use(entry) && !where_is_fixed(where) &&
 				(port == FDB_ANY || where_port(where) == port) &&
-				(vid == FDB_ANY || entry->key >> 48 == vid)) {
+				(vid == FDB_ANY || entry_key(entry) >> 48 == vid)) {
 			entry_del(fdb, entry);
 			nb++;
 		}
@@ -587,9 +657,10 @@ fdb_walk(struct fdb *fdb, void (*fn)(const struct fdb_info *info, void *ctx), vo
 		in_use = is_in_use(entry);
 		if (in_use) {
 			uint32_t where = entry_where(entry);
+			uint64_t key = entry_key(entry);
 
-			memcpy(info.mac, &entry->key, sizeof(info.mac));
-			info.vid = entry->key >> 48;
+			memcpy(info.mac, &key, sizeof(info.mac));
+			info.vid = key >> 48;
 			info.port = where_port(where);
 			info.is_static = where_is_static(where);
 			info.is_kept = (where & ENTRY_KEPT) != 0;

@@ -10,6 +10,11 @@
  * waits for it, and by workers that learn, which do not (the next packet will be learned). A look
  * at a known MAC takes no lock and writes at most once a second.
  *
+ * In front of it each worker has a table of its own, indexed by a hash of the key, of the entry
+ * that it found last in that place. An entry's own key says whether it is the one, so nothing has
+ * to be told to these tables when something changes; a wrong or an old one is looked up in
+ * rte_hash.
+ *
  * Entries of a VM that moves are kept: they do not age, are not flushed, and stay where they are
  * when their MAC is seen elsewhere. Where that was is only noted (fdb_entry_next()), until what the
  * old port holds has been sent there and the entry may follow (fdb_settle()).
@@ -38,6 +43,7 @@ struct rte_rcu_qsbr;
 struct fdb_conf {
 	uint32_t size;            /* entries, FDB_SIZE_MIN..FDB_SIZE_MAX */
 	uint32_t age_s;           /* a learned entry lives this long after its last packet */
+	unsigned int nb_workers;  /* that look up */
 	int socket_id;            /* for memory */
 	struct rte_rcu_qsbr *rcu; /* the workers' */
 };
@@ -81,10 +87,11 @@ void fdb_destroy(struct fdb *fdb);
 /**
  * Look up keys, NULL for those that are not there.
  *
- * @nb  at most FDB_LOOKUP_MAX
+ * @worker  which one asks, below fdb_conf.nb_workers
+ * @nb      at most FDB_LOOKUP_MAX
  * Context: a registered worker; entries are good until its next quiescent state.
  */
-void fdb_lookup(const struct fdb *fdb, const uint64_t keys[], unsigned int nb,
+void fdb_lookup(struct fdb *fdb, unsigned int worker, const uint64_t keys[], unsigned int nb,
 		struct fdb_entry *entries[]);
 
 uint16_t fdb_entry_port(const struct fdb_entry *entry);

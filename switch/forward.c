@@ -414,7 +414,7 @@ forward_burst(struct forward *fwd, const struct dp_port *in, struct rte_mbuf **m
 	stats_add(&stats->rx_packets, nb);
 	stats_add(&stats->rx_bytes, bytes);
 	parse_burst(fwd, in, mbufs, nb, pkts, &runs);
-	fdb_lookup(fwd->fdb, runs.keys, 2 * runs.nb, entries);
+	fdb_lookup(fwd->fdb, fwd->worker, runs.keys, 2 * runs.nb, entries);
 	for (uint16_t i = 0; i < runs.nb; i++) {
 		forward_run(fwd, first, runs.nb_pkts[i], in, &runs.keys[2 * i], &entries[2 * i]);
 		first += runs.nb_pkts[i];

@@ -192,7 +192,7 @@ decide(struct forward *fwd, const struct dp_port *out, uint64_t dst, uint16_t vi
 		return VERDICT_FORGET;
 	*target = out;
 	if ((dst & MULTICAST_BIT) == 0) {
-		fdb_lookup(fwd->fdb, &key, 1, &entry);
+		fdb_lookup(fwd->fdb, fwd->worker, &key, 1, &entry);
 		if (entry != NULL) {
 			id = fdb_entry_next(entry);
 			if (id == FDB_ANY)

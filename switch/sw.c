@@ -107,6 +107,7 @@ create_tables(struct sw *sw, struct avp_err *err)
 	struct fdb_conf fdb_conf = {
 			.size = conf->fdb_size,
 			.age_s = conf->fdb_age,
+			.nb_workers = conf->workers,
 			.socket_id = rte_socket_id(),
 	};
 	struct lcore_conf lcore_conf = {

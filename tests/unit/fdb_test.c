@@ -38,7 +38,8 @@ static int
 setup(void **state)
 {
 	struct place *place = calloc(1, sizeof(*place));
-	struct fdb_conf conf = {.size = SIZE, .age_s = AGE_S, .socket_id = SOCKET_ID_ANY};
+	struct fdb_conf conf = {
+			.size = SIZE, .age_s = AGE_S, .nb_workers = 1, .socket_id = SOCKET_ID_ANY};
 	struct avp_err err;
 
 	if (place == NULL)
@@ -82,8 +83,12 @@ static struct fdb_entry *
 look(struct place *place, uint64_t k)
 {
 	struct fdb_entry *entry;
+	struct fdb_entry *again;
 
-	fdb_lookup(place->fdb, &k, 1, &entry);
+	/* The second time by what the worker knows. */
+	fdb_lookup(place->fdb, 0, &k, 1, &entry);
+	fdb_lookup(place->fdb, 0, &k, 1, &again);
+	assert_ptr_equal(again, entry);
 	return entry;
 }
 
@@ -127,7 +132,7 @@ one_lookup_answers_each_key(void **state)
 		if (i % 3 == 0)
 			see(place, keys[i], i, NO_LIMIT);
 	}
-	fdb_lookup(place->fdb, keys, FDB_LOOKUP_MAX, entries);
+	fdb_lookup(place->fdb, 0, keys, FDB_LOOKUP_MAX, entries);
 	for (unsigned int i = 0; i < FDB_LOOKUP_MAX; i++) {
 		if (i % 3 == 0)
 			assert_int_equal(fdb_entry_port(entries[i]), i);

@@ -89,7 +89,8 @@ static int
 setup(void **state)
 {
 	struct place *place = calloc(1, sizeof(*place));
-	struct fdb_conf conf = {.size = 64, .age_s = 300, .socket_id = SOCKET_ID_ANY};
+	struct fdb_conf conf = {
+			.size = 64, .age_s = 300, .nb_workers = 1, .socket_id = SOCKET_ID_ANY};
 
 	if (place == NULL)
 		return -1;

@@ -87,7 +87,8 @@ static int
 setup(void **state)
 {
 	struct place *place = calloc(1, sizeof(*place));
-	struct fdb_conf conf = {.size = 64, .age_s = 300, .socket_id = SOCKET_ID_ANY};
+	struct fdb_conf conf = {
+			.size = 64, .age_s = 300, .nb_workers = 1, .socket_id = SOCKET_ID_ANY};
 
 	if (place == NULL)
 		return -1;
@@ -248,7 +249,7 @@ learn(struct place *place, const uint8_t *mac, unsigned int port)
 	uint64_t key = fdb_key(fdb_mac(mac), VID);
 	struct fdb_entry *entry;
 
-	fdb_lookup(place->fdb, &key, 1, &entry);
+	fdb_lookup(place->fdb, 0, &key, 1, &entry);
 	assert_int_equal(fdb_learn(place->fdb, entry, key, port_ids[port], 16), FDB_LEARNED);
 }
 
@@ -620,7 +621,7 @@ sender_of_a_packet_that_came_back_is_not_learned(void **state)
 	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
 	learn(place, mac_host, 0);
 	send_numbers(place, UPLINK, 0, 1);
-	fdb_lookup(place->fdb, &key, 1, &entry);
+	fdb_lookup(place->fdb, 0, &key, 1, &entry);
 	assert_int_equal(fdb_entry_port(entry), port_ids[0]);
 	atomic_store(&hold_conf(place->hold)->first_port, FDB_ANY);
 	send_numbers(place, UPLINK, 1, 2);
@@ -717,7 +718,7 @@ sender_of_a_run_that_came_back_is_not_learned(void **state)
 	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
 	fdb_add_static(place->fdb, key, port_ids[0]);
 	send_run(place, UPLINK, mac_guest, 0, 10);
-	fdb_lookup(place->fdb, &key, 1, &entry);
+	fdb_lookup(place->fdb, 0, &key, 1, &entry);
 	assert_int_equal(fdb_entry_port(entry), port_ids[0]);
 	assert_int_equal(drops(place, UPLINK, STATS_DROP_RX_SRC_STATIC), 0);
 	assert_int_equal(held(place), 10);
