@@ -27,11 +27,11 @@
 #include <rte_rcu_qsbr.h>
 
 #include "address.h"
+#include "dp_fixture.h"
 #include "eal_fixture.h"
 #include "fdb.h"
 #include "forward.h"
 
-#define NB_PORTS 4u
 #define VID 100u
 #define OTHER_VID 200u
 #define POOL_SIZE 2047u
@@ -41,125 +41,51 @@
 #define OWN_LEN 500u   /* fits into one of them, LONG_LEN does not */
 #define ETH_LEN 14u
 
-struct place {
-	struct rte_mempool *pool;
-	struct rte_rcu_qsbr *rcu;
-	struct fdb *fdb;
-	struct dp_view view;
-	struct dp_state *states[NB_PORTS];
-	struct forward fwd;
-};
-
 static const uint8_t mac_a[6] = {0x02, 0, 0, 0, 0, 0xa};
 static const uint8_t mac_b[6] = {0x02, 0, 0, 0, 0, 0xb};
 static const uint8_t mac_c[6] = {0x02, 0, 0, 0, 0, 0xc};
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-static uint16_t port_ids[NB_PORTS];
-static struct rte_mempool *shared_pool;
 static struct rte_mempool *own_pool;
 
-/* Once: DPDK, the pools and four ports. */
+/* Once: DPDK, the pools and the ports. */
 static int
 group_setup(void **state)
 {
 	(void)state;
-	shared_pool = rte_pktmbuf_pool_create(
-			"test", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	own_pool = rte_pktmbuf_pool_create(
 			"own", OWN_SIZE, 0, 0, RTE_PKTMBUF_HEADROOM + 600, SOCKET_ID_ANY);
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		struct rte_eth_conf conf = {0};
-		char name[32];
-
-		snprintf(name, sizeof(name), "net_ring_test%u", i);
-		if (shared_pool == NULL || own_pool == NULL || rte_dev_probe(name) != 0 ||
-				rte_eth_dev_get_port_by_name(name, &port_ids[i]) != 0 ||
-				rte_eth_dev_configure(port_ids[i], 1, 1, &conf) != 0 ||
-				rte_eth_rx_queue_setup(port_ids[i], 0, 512, 0, NULL, shared_pool) !=
-						0 ||
-				rte_eth_tx_queue_setup(port_ids[i], 0, 512, 0, NULL) != 0 ||
-				rte_eth_dev_start(port_ids[i]) != 0)
-			return -1;
-	}
-	return 0;
+	return own_pool != NULL ? dp_group_setup(POOL_SIZE) : -1;
 }
 
-/* Four access ports of one VLAN, with links, that send chains and insert no tags. */
 static int
 setup(void **state)
 {
-	struct place *place = calloc(1, sizeof(*place));
-	struct fdb_conf conf = {
-			.size = 64, .age_s = 300, .nb_workers = 1, .socket_id = SOCKET_ID_ANY};
+	struct dp_fixture *place = calloc(1, sizeof(*place));
 
-	if (place == NULL)
-		return -1;
-	place->pool = shared_pool;
-	place->rcu = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
-	rte_rcu_qsbr_init(place->rcu, 1);
-	rte_rcu_qsbr_thread_register(place->rcu, 0);
-	rte_rcu_qsbr_thread_online(place->rcu, 0);
-	conf.rcu = place->rcu;
-	if (fdb_create(&place->fdb, &conf, NULL) != 0)
-		return -1;
-	place->view.nb_ports = NB_PORTS;
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		struct dp_port *port = &place->view.ports[i];
-
-		place->states[i] = rte_zmalloc("state", sizeof(struct dp_state), 64);
-		atomic_store(&place->states[i]->link_up, true);
-		*port = (struct dp_port){
-				.id = port_ids[i],
-				.nb_txq = 1,
-				.tx_multi_segs = true,
-				.tx_max_len = 1514,
-				.fdb_max = 16,
-				.state = place->states[i],
-		};
-		port->vlan.untagged = VID;
-		place->view.by_id[port_ids[i]] = port;
-	}
-	place->fwd = (struct forward){.view = &place->view, .fdb = place->fdb, .pool = place->pool};
 	*state = place;
-	return 0;
+	return place != NULL ? dp_fixture_init(place, VID, 1514) : -1;
 }
 
 /* Every mbuf must have come back. */
 static int
 teardown(void **state)
 {
-	struct place *place = *state;
-	int rc = 0;
+	int rc = dp_fixture_fini(*state);
 
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		struct rte_mbuf *mbuf;
-
-		while (rte_eth_rx_burst(port_ids[i], 0, &mbuf, 1) == 1)
-			rte_pktmbuf_free(mbuf);
-		rte_free(place->states[i]);
-	}
-	if (rte_mempool_avail_count(place->pool) != POOL_SIZE) {
-		print_error("%u mbufs are missing\n",
-				POOL_SIZE - rte_mempool_avail_count(place->pool));
-		rc = -1;
-	}
 	if (rte_mempool_avail_count(own_pool) != OWN_SIZE) {
 		print_error("%u buffers of the ports are missing\n",
 				OWN_SIZE - rte_mempool_avail_count(own_pool));
 		rc = -1;
 	}
-	rte_rcu_qsbr_thread_offline(place->rcu, 0);
-	fdb_destroy(place->fdb);
-	rte_free(place->rcu);
-	free(place);
+	free(*state);
 	return rc;
 }
 
 /* A packet of @len bytes with a tag unless @tci is 0. Its payload is its own offsets. */
 static struct rte_mbuf *
-make_packet(struct place *place, const uint8_t *dst, const uint8_t *src, uint16_t tci, uint16_t len)
+make_packet(const uint8_t *dst, const uint8_t *src, uint16_t tci, uint16_t len)
 {
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(place->pool);
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(dp_pool);
 	uint8_t *data = (uint8_t *)rte_pktmbuf_append(mbuf, len);
 	unsigned int at = 12;
 
@@ -179,26 +105,9 @@ make_packet(struct place *place, const uint8_t *dst, const uint8_t *src, uint16_
 }
 
 static void
-forward(struct place *place, unsigned int in, struct rte_mbuf *mbuf)
-{
-	forward_burst(&place->fwd, &place->view.ports[in], &mbuf, 1);
-	forward_flush(&place->fwd);
-	rte_rcu_qsbr_quiescent(place->rcu, 0);
-}
-
-/* What was sent to a port, NULL = nothing. The caller frees. */
-static struct rte_mbuf *
-sent_to(unsigned int out)
-{
-	struct rte_mbuf *mbuf;
-
-	return rte_eth_rx_burst(port_ids[out], 0, &mbuf, 1) == 1 ? mbuf : NULL;
-}
-
-static void
 expect_nothing(unsigned int out)
 {
-	struct rte_mbuf *mbuf = sent_to(out);
+	struct rte_mbuf *mbuf = dp_sent_to(out);
 
 	if (mbuf != NULL)
 		fail_msg("port %u got a packet of %u bytes", out, mbuf->pkt_len);
@@ -208,7 +117,7 @@ expect_nothing(unsigned int out)
 static void
 expect_packet(unsigned int out, const uint8_t *dst, const uint8_t *src, uint16_t tci, uint16_t len)
 {
-	struct rte_mbuf *mbuf = sent_to(out);
+	struct rte_mbuf *mbuf = dp_sent_to(out);
 	uint8_t data[2048];
 	const uint8_t *p;
 
@@ -225,45 +134,39 @@ expect_packet(unsigned int out, const uint8_t *dst, const uint8_t *src, uint16_t
 	rte_pktmbuf_free(mbuf);
 }
 
-static uint64_t
-drops(const struct place *place, unsigned int port, enum stats_drop drop)
-{
-	return atomic_load(&place->states[port]->stats[0].drops[drop]);
-}
-
 /* All drops of all ports. */
 static uint64_t
-all_drops(const struct place *place)
+all_drops(const struct dp_fixture *place)
 {
 	uint64_t sum = 0;
 
-	for (unsigned int i = 0; i < NB_PORTS; i++)
+	for (unsigned int i = 0; i < DP_NB_PORTS; i++)
 		for (unsigned int d = 0; d < STATS_NB_DROPS; d++)
-			sum += drops(place, i, d);
+			sum += dp_drops(place, i, d);
 	return sum;
 }
 
 static void
-expect_drop(struct place *place, unsigned int port, enum stats_drop drop)
+expect_drop(struct dp_fixture *place, unsigned int port, enum stats_drop drop)
 {
-	for (unsigned int i = 0; i < NB_PORTS; i++)
+	for (unsigned int i = 0; i < DP_NB_PORTS; i++)
 		expect_nothing(i);
-	if (drops(place, port, drop) != 1 || all_drops(place) != 1)
+	if (dp_drops(place, port, drop) != 1 || all_drops(place) != 1)
 		fail_msg("%s of port %u is %d, all drops are %d", stats_drop_name(drop), port,
-				(int)drops(place, port, drop), (int)all_drops(place));
+				(int)dp_drops(place, port, drop), (int)all_drops(place));
 }
 
 /* Let the FDB know a MAC. */
 static void
-teach(struct place *place, const uint8_t *mac, unsigned int port)
+teach(struct dp_fixture *place, const uint8_t *mac, unsigned int port)
 {
 	uint64_t key = fdb_key(fdb_mac(mac), VID);
 
-	assert_int_equal(fdb_learn(place->fdb, NULL, key, port_ids[port], 16), FDB_LEARNED);
+	assert_int_equal(fdb_learn(place->fdb, NULL, key, dp_port_ids[port], 16), FDB_LEARNED);
 }
 
 static void
-make_trunk(struct place *place, unsigned int port, uint16_t native, uint16_t allowed)
+make_trunk(struct dp_fixture *place, unsigned int port, uint16_t native, uint16_t allowed)
 {
 	struct vlan_rules *vlan = &place->view.ports[port].vlan;
 
@@ -275,10 +178,10 @@ make_trunk(struct place *place, unsigned int port, uint16_t native, uint16_t all
 static void
 unknown_unicast_goes_to_every_other_port_of_the_vlan(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	place->view.ports[3].vlan.untagged = OTHER_VID;
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
 	expect_nothing(0);
 	expect_packet(1, mac_b, mac_a, 0, SHORT_LEN);
 	expect_packet(2, mac_b, mac_a, 0, SHORT_LEN);
@@ -289,13 +192,13 @@ unknown_unicast_goes_to_every_other_port_of_the_vlan(void **state)
 static void
 learned_address_gets_its_packets_alone(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
-	forward(place, 1, make_packet(place, broadcast, mac_b, 0, SHORT_LEN));
-	for (unsigned int i = 0; i < NB_PORTS; i++)
+	dp_forward(place, 1, make_packet(broadcast, mac_b, 0, SHORT_LEN));
+	for (unsigned int i = 0; i < DP_NB_PORTS; i++)
 		if (i != 1)
 			expect_packet(i, broadcast, mac_b, 0, SHORT_LEN);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
 	expect_packet(1, mac_b, mac_a, 0, SHORT_LEN);
 	expect_nothing(2);
 	expect_nothing(3);
@@ -304,24 +207,24 @@ learned_address_gets_its_packets_alone(void **state)
 static void
 packet_for_where_it_came_from_is_dropped(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	teach(place, mac_b, 0);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
 	expect_drop(place, 0, STATS_DROP_RX_SAME_PORT);
 }
 
 static void
 port_without_link_gets_nothing(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	teach(place, mac_b, 1);
 	atomic_store(&place->states[1]->link_up, false);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
 	expect_drop(place, 1, STATS_DROP_TX_LINK_DOWN);
 	/* A flood passes it by and is no loss. */
-	forward(place, 0, make_packet(place, broadcast, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(broadcast, mac_a, 0, SHORT_LEN));
 	expect_nothing(1);
 	expect_packet(2, broadcast, mac_a, 0, SHORT_LEN);
 	expect_packet(3, broadcast, mac_a, 0, SHORT_LEN);
@@ -331,103 +234,103 @@ port_without_link_gets_nothing(void **state)
 static void
 flood_to_nobody_is_counted(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	place->view.ports[0].vlan.untagged = OTHER_VID;
-	forward(place, 0, make_packet(place, broadcast, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(broadcast, mac_a, 0, SHORT_LEN));
 	expect_drop(place, 0, STATS_DROP_RX_NO_MEMBER);
 }
 
 static void
 port_that_left_the_vlan_gets_nothing(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	teach(place, mac_b, 1);
 	place->view.ports[1].vlan.untagged = OTHER_VID;
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
 	expect_drop(place, 1, STATS_DROP_TX_NOT_MEMBER);
 }
 
 static void
 spoofed_source_is_dropped(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct dp_port *port = &place->view.ports[0];
 
 	port->check_source_mac = true;
 	port->mac = fdb_mac(mac_a);
-	forward(place, 0, make_packet(place, broadcast, mac_b, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(broadcast, mac_b, 0, SHORT_LEN));
 	expect_drop(place, 0, STATS_DROP_RX_SRC_MAC);
-	forward(place, 0, make_packet(place, broadcast, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(broadcast, mac_a, 0, SHORT_LEN));
 	expect_packet(1, broadcast, mac_a, 0, SHORT_LEN);
 }
 
 static void
 source_of_another_avp_port_is_dropped(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
-	fdb_add_static(place->fdb, fdb_key(fdb_mac(mac_a), VID), port_ids[2]);
-	forward(place, 0, make_packet(place, broadcast, mac_a, 0, SHORT_LEN));
+	fdb_add_static(place->fdb, fdb_key(fdb_mac(mac_a), VID), dp_port_ids[2]);
+	dp_forward(place, 0, make_packet(broadcast, mac_a, 0, SHORT_LEN));
 	expect_drop(place, 0, STATS_DROP_RX_SRC_STATIC);
 }
 
 static void
 multicast_source_is_dropped(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
-	forward(place, 0, make_packet(place, mac_b, broadcast, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, broadcast, 0, SHORT_LEN));
 	expect_drop(place, 0, STATS_DROP_RX_SRC_INVALID);
 }
 
 static void
 link_local_destination_stays_on_its_link(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	const uint8_t lldp[6] = {0x01, 0x80, 0xc2, 0, 0, 0x0e};
 	const uint8_t beyond[6] = {0x01, 0x80, 0xc2, 0, 0, 0x10};
 
-	forward(place, 0, make_packet(place, lldp, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(lldp, mac_a, 0, SHORT_LEN));
 	expect_drop(place, 0, STATS_DROP_RX_LINK_LOCAL);
-	forward(place, 0, make_packet(place, beyond, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(beyond, mac_a, 0, SHORT_LEN));
 	expect_packet(1, beyond, mac_a, 0, SHORT_LEN);
 }
 
 static void
 short_header_is_dropped(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, ETH_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, 0, ETH_LEN);
 
 	rte_pktmbuf_trim(mbuf, 1);
-	forward(place, 0, mbuf);
+	dp_forward(place, 0, mbuf);
 	expect_drop(place, 0, STATS_DROP_RX_RUNT);
 }
 
 static void
 tag_cut_off_is_dropped(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, VID, 18);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, VID, 18);
 
 	make_trunk(place, 0, 0, VID);
 	rte_pktmbuf_trim(mbuf, 1);
-	forward(place, 0, mbuf);
+	dp_forward(place, 0, mbuf);
 	expect_drop(place, 0, STATS_DROP_RX_RUNT);
 }
 
 static void
 trunk_gets_a_tag_and_access_port_none(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	make_trunk(place, 1, 0, VID);
-	forward(place, 0, make_packet(place, broadcast, mac_a, 0, SHORT_LEN));
+	dp_forward(place, 0, make_packet(broadcast, mac_a, 0, SHORT_LEN));
 	expect_packet(1, broadcast, mac_a, VID, SHORT_LEN + VLAN_TAG_SIZE);
 	expect_packet(2, broadcast, mac_a, 0, SHORT_LEN);
-	forward(place, 1, make_packet(place, broadcast, mac_b, VID, SHORT_LEN));
+	dp_forward(place, 1, make_packet(broadcast, mac_b, VID, SHORT_LEN));
 	expect_packet(0, broadcast, mac_b, 0, SHORT_LEN - VLAN_TAG_SIZE);
 	expect_packet(2, broadcast, mac_b, 0, SHORT_LEN - VLAN_TAG_SIZE);
 }
@@ -435,14 +338,14 @@ trunk_gets_a_tag_and_access_port_none(void **state)
 static void
 trunk_with_the_offload_gets_the_tag_beside_the_data(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *mbuf;
 
 	make_trunk(place, 1, 0, VID);
 	place->view.ports[1].tx_vlan_insert = true;
 	teach(place, mac_b, 1);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
-	mbuf = sent_to(1);
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
+	mbuf = dp_sent_to(1);
 	assert_non_null(mbuf);
 	assert_int_equal(mbuf->pkt_len, SHORT_LEN);
 	assert_int_equal(mbuf->vlan_tci, VID);
@@ -456,17 +359,17 @@ static void
 flood_to_a_trunk_with_the_offload_has_a_header_of_its_own(void **state)
 {
 	const uint16_t lens[] = {SHORT_LEN, LONG_LEN};
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *mbuf;
 
 	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
-		for (unsigned int trunk = 1; trunk < NB_PORTS; trunk += 2) {
+		for (unsigned int trunk = 1; trunk < DP_NB_PORTS; trunk += 2) {
 			make_trunk(place, trunk, 0, VID);
 			place->view.ports[trunk].tx_vlan_insert = true;
 		}
-		forward(place, 0, make_packet(place, broadcast, mac_a, 0, lens[i]));
-		for (unsigned int trunk = 1; trunk < NB_PORTS; trunk += 2) {
-			mbuf = sent_to(trunk);
+		dp_forward(place, 0, make_packet(broadcast, mac_a, 0, lens[i]));
+		for (unsigned int trunk = 1; trunk < DP_NB_PORTS; trunk += 2) {
+			mbuf = dp_sent_to(trunk);
 			assert_non_null(mbuf);
 			assert_int_equal(rte_vlan_insert(&mbuf), 0);
 			assert_int_equal(mbuf->pkt_len, lens[i] + VLAN_TAG_SIZE);
@@ -479,68 +382,68 @@ flood_to_a_trunk_with_the_offload_has_a_header_of_its_own(void **state)
 static void
 tag_taken_off_by_the_port_counts(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, SHORT_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, 0, SHORT_LEN);
 
 	make_trunk(place, 0, 0, VID);
 	mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
 	mbuf->vlan_tci = VID;
-	forward(place, 0, mbuf);
+	dp_forward(place, 0, mbuf);
 	expect_packet(1, broadcast, mac_a, 0, SHORT_LEN);
 }
 
 static void
 priority_of_a_tag_is_kept(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	make_trunk(place, 0, VID, OTHER_VID);
 	make_trunk(place, 1, 0, VID);
 	teach(place, mac_b, 1);
 	/* A priority tag, VLAN id 0: the packet is the native VLAN's. */
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0xa000, SHORT_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0xa000, SHORT_LEN));
 	expect_packet(1, mac_b, mac_a, 0xa000 | VID, SHORT_LEN);
 }
 
 static void
 inner_tag_does_not_become_the_only_one(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0xa000, SHORT_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, 0xa000, SHORT_LEN);
 
 	/* From an access port, behind a priority tag, a tag of a VLAN that it may not use. */
 	make_trunk(place, 1, VID, OTHER_VID);
 	memcpy(rte_pktmbuf_mtod_offset(mbuf, uint8_t *, 16), "\x81\x00\x00\xc8", 4);
 	teach(place, mac_b, 1);
-	forward(place, 0, mbuf);
+	dp_forward(place, 0, mbuf);
 	expect_drop(place, 1, STATS_DROP_TX_DOUBLE_TAG);
 }
 
 static void
 too_long_packet_is_dropped(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	teach(place, mac_b, 1);
 	place->view.ports[1].tx_max_len = LONG_LEN;
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, LONG_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, LONG_LEN));
 	expect_packet(1, mac_b, mac_a, 0, LONG_LEN);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, LONG_LEN + 1));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, LONG_LEN + 1));
 	expect_drop(place, 1, STATS_DROP_TX_TOO_LONG);
 }
 
 static void
 chain_is_made_one_for_a_port_that_sends_none(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *head = make_packet(place, mac_b, mac_a, 0, SHORT_LEN);
-	struct rte_mbuf *tail = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *head = make_packet(mac_b, mac_a, 0, SHORT_LEN);
+	struct rte_mbuf *tail = make_packet(mac_b, mac_a, 0, LONG_LEN);
 
 	assert_int_equal(rte_pktmbuf_chain(head, tail), 0);
 	place->view.ports[1].tx_multi_segs = false;
 	teach(place, mac_b, 1);
-	forward(place, 0, head);
-	head = sent_to(1);
+	dp_forward(place, 0, head);
+	head = dp_sent_to(1);
 	assert_non_null(head);
 	assert_int_equal(head->nb_segs, 1);
 	assert_int_equal(head->pkt_len, SHORT_LEN + LONG_LEN);
@@ -552,13 +455,13 @@ chain_is_made_one_for_a_port_that_sends_none(void **state)
 static void
 full_port_is_counted(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	unsigned int nb = 0;
 
 	teach(place, mac_b, 1);
 	while (all_drops(place) == 0 && nb++ < POOL_SIZE)
-		forward(place, 0, make_packet(place, mac_b, mac_a, 0, SHORT_LEN));
-	assert_int_equal(drops(place, 1, STATS_DROP_TX_FULL), 1);
+		dp_forward(place, 0, make_packet(mac_b, mac_a, 0, SHORT_LEN));
+	assert_int_equal(dp_drops(place, 1, STATS_DROP_TX_FULL), 1);
 	assert_int_equal(atomic_load(&place->states[1]->stats[0].tx_packets), nb - 1);
 	assert_int_equal(atomic_load(&place->states[0]->stats[0].rx_packets), nb);
 	assert_int_equal(atomic_load(&place->states[0]->stats[0].rx_bytes), nb * SHORT_LEN);
@@ -567,14 +470,14 @@ full_port_is_counted(void **state)
 static void
 burst_to_one_port_keeps_its_order(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *burst[FORWARD_BURST];
 
 	teach(place, mac_b, 1);
 	teach(place, mac_c, 2);
 	for (unsigned int i = 0; i < 2 * FORWARD_BURST; i++) {
-		burst[i % FORWARD_BURST] = make_packet(
-				place, i % 8 == 7 ? mac_c : mac_b, mac_a, 0, SHORT_LEN + i);
+		burst[i % FORWARD_BURST] =
+				make_packet(i % 8 == 7 ? mac_c : mac_b, mac_a, 0, SHORT_LEN + i);
 		if (i % FORWARD_BURST == FORWARD_BURST - 1)
 			forward_burst(&place->fwd, &place->view.ports[0], burst, FORWARD_BURST);
 	}
@@ -590,15 +493,15 @@ burst_to_one_port_keeps_its_order(void **state)
 static void
 burst_that_fills_the_queue_is_sent_whole(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *burst[FORWARD_BURST];
 
 	teach(place, mac_b, 1);
 	for (unsigned int round = 0; round < 2; round++) {
 		for (unsigned int i = 0; i < FORWARD_BURST; i++)
-			burst[i] = make_packet(place, mac_b, mac_a, 0, SHORT_LEN + i);
+			burst[i] = make_packet(mac_b, mac_a, 0, SHORT_LEN + i);
 		forward_burst(&place->fwd, &place->view.ports[0], burst, FORWARD_BURST);
-		forward(place, 0, make_packet(place, mac_b, mac_a, 0, LONG_LEN));
+		dp_forward(place, 0, make_packet(mac_b, mac_a, 0, LONG_LEN));
 		for (unsigned int i = 0; i < FORWARD_BURST; i++)
 			expect_packet(1, mac_b, mac_a, 0, SHORT_LEN + i);
 		expect_packet(1, mac_b, mac_a, 0, LONG_LEN);
@@ -608,9 +511,9 @@ burst_that_fills_the_queue_is_sent_whole(void **state)
 /* A guest's packet of @len bytes goes from port 0 to port 1, and the guest writes other addresses
  * and another VLAN into it after the check. */
 static void
-send_and_rewrite(struct place *place, uint16_t tci, uint16_t len)
+send_and_rewrite(struct dp_fixture *place, uint16_t tci, uint16_t len)
 {
-	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, tci, len);
+	struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, tci, len);
 	uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
 	rte_mbuf_refcnt_update(mbuf, 1); /* the guest's hold on its memory */
@@ -623,7 +526,7 @@ send_and_rewrite(struct place *place, uint16_t tci, uint16_t len)
 static void
 header_rewritten_by_the_guest_is_not_sent(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	const uint16_t lens[] = {SHORT_LEN, LONG_LEN};
 
 	place->view.ports[0].guest_writable = true;
@@ -645,16 +548,16 @@ header_rewritten_by_the_guest_is_not_sent(void **state)
 static void
 guest_memory_is_copied_for_a_port_that_uses_dma(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, 0, LONG_LEN);
 	struct rte_mbuf *sent;
 
 	place->view.ports[0].guest_writable = true;
 	place->view.ports[1].tx_by_dma = true;
 	teach(place, mac_b, 1);
 	rte_mbuf_refcnt_update(mbuf, 1); /* the guest's hold on its memory */
-	forward(place, 0, mbuf);
-	sent = sent_to(1);
+	dp_forward(place, 0, mbuf);
+	sent = dp_sent_to(1);
 	assert_non_null(sent);
 	assert_int_equal(sent->nb_segs, 1);
 	assert_int_equal(sent->pkt_len, LONG_LEN);
@@ -666,7 +569,7 @@ guest_memory_is_copied_for_a_port_that_uses_dma(void **state)
 static void
 tag_rewritten_by_the_guest_is_not_sent(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	const uint16_t lens[] = {SHORT_LEN, LONG_LEN};
 
 	place->view.ports[0].guest_writable = true;
@@ -681,7 +584,7 @@ tag_rewritten_by_the_guest_is_not_sent(void **state)
 
 /* A guest's port and its domain; it has buffers of its own. */
 static void
-make_guest(struct place *place, unsigned int port, uint16_t domain)
+make_guest(struct dp_fixture *place, unsigned int port, uint16_t domain)
 {
 	place->view.ports[port].guest_writable = true;
 	place->view.ports[port].domain = domain;
@@ -691,19 +594,19 @@ make_guest(struct place *place, unsigned int port, uint16_t domain)
 static void
 packet_for_another_guest_is_copied_into_its_ports_buffers(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	const uint16_t lens[] = {SHORT_LEN, OWN_LEN};
 
 	make_guest(place, 0, 0);
 	make_guest(place, 1, 0);
 	teach(place, mac_b, 1);
 	for (unsigned int i = 0; i < RTE_DIM(lens); i++) {
-		struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, lens[i]);
+		struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, 0, lens[i]);
 		struct rte_mbuf *sent;
 
 		rte_mbuf_refcnt_update(mbuf, 1); /* the guest's hold on its memory */
-		forward(place, 0, mbuf);
-		sent = sent_to(1);
+		dp_forward(place, 0, mbuf);
+		sent = dp_sent_to(1);
 		assert_non_null(sent);
 		assert_ptr_equal(sent->pool, own_pool);
 		assert_int_equal(sent->nb_segs, 1);
@@ -720,18 +623,18 @@ packet_for_another_guest_is_copied_into_its_ports_buffers(void **state)
 static void
 copy_in_a_ports_buffer_has_the_tag_of_a_trunk(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *sent;
 
 	make_guest(place, 0, 0);
 	make_guest(place, 1, 0);
 	make_trunk(place, 1, 0, VID);
 	teach(place, mac_b, 1);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, OWN_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, OWN_LEN));
 	expect_packet(1, mac_b, mac_a, VID, OWN_LEN + VLAN_TAG_SIZE);
 	place->view.ports[1].tx_vlan_insert = true;
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, OWN_LEN));
-	sent = sent_to(1);
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, OWN_LEN));
+	sent = dp_sent_to(1);
 	assert_non_null(sent);
 	assert_ptr_equal(sent->pool, own_pool);
 	assert_int_equal(sent->pkt_len, OWN_LEN);
@@ -743,7 +646,7 @@ copy_in_a_ports_buffer_has_the_tag_of_a_trunk(void **state)
 static void
 what_does_not_fit_a_ports_buffer_goes_another_way(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *burst[3];
 	const uint16_t lens[3] = {SHORT_LEN, LONG_LEN, OWN_LEN};
 
@@ -751,7 +654,7 @@ what_does_not_fit_a_ports_buffer_goes_another_way(void **state)
 	make_guest(place, 1, 0);
 	teach(place, mac_b, 1);
 	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
-		burst[i] = make_packet(place, mac_b, mac_a, 0, lens[i]);
+		burst[i] = make_packet(mac_b, mac_a, 0, lens[i]);
 	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
 	forward_flush(&place->fwd);
 	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
@@ -762,7 +665,7 @@ what_does_not_fit_a_ports_buffer_goes_another_way(void **state)
 static void
 port_without_a_free_buffer_gets_its_packets_all_the_same(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *all[OWN_SIZE];
 
 	make_guest(place, 0, 0);
@@ -770,11 +673,11 @@ port_without_a_free_buffer_gets_its_packets_all_the_same(void **state)
 	make_guest(place, 2, 0);
 	teach(place, mac_b, 1);
 	assert_int_equal(rte_pktmbuf_alloc_bulk(own_pool, all, OWN_SIZE), 0);
-	forward(place, 0, make_packet(place, mac_b, mac_a, 0, OWN_LEN));
-	forward(place, 0, make_packet(place, broadcast, mac_a, 0, OWN_LEN));
+	dp_forward(place, 0, make_packet(mac_b, mac_a, 0, OWN_LEN));
+	dp_forward(place, 0, make_packet(broadcast, mac_a, 0, OWN_LEN));
 	rte_pktmbuf_free_bulk(all, OWN_SIZE);
 	expect_packet(1, mac_b, mac_a, 0, OWN_LEN);
-	for (unsigned int i = 1; i < NB_PORTS; i++)
+	for (unsigned int i = 1; i < DP_NB_PORTS; i++)
 		expect_packet(i, broadcast, mac_a, 0, OWN_LEN);
 	assert_int_equal(all_drops(place), 0);
 }
@@ -782,16 +685,16 @@ port_without_a_free_buffer_gets_its_packets_all_the_same(void **state)
 static void
 flood_within_a_domain_passes_one_by_pointer_and_copies_for_the_others(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, OWN_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, 0, OWN_LEN);
 	unsigned int nb_as_it_is = 0;
 
-	for (unsigned int i = 0; i < NB_PORTS; i++)
+	for (unsigned int i = 0; i < DP_NB_PORTS; i++)
 		make_guest(place, i, 5);
 	place->view.ports[3].domain = 6;
-	forward(place, 0, mbuf);
-	for (unsigned int i = 1; i < NB_PORTS; i++) {
-		struct rte_mbuf *sent = sent_to(i);
+	dp_forward(place, 0, mbuf);
+	for (unsigned int i = 1; i < DP_NB_PORTS; i++) {
+		struct rte_mbuf *sent = dp_sent_to(i);
 
 		assert_non_null(sent);
 		assert_int_equal(rte_mbuf_refcnt_read(sent), 1);
@@ -808,12 +711,12 @@ flood_within_a_domain_passes_one_by_pointer_and_copies_for_the_others(void **sta
 
 /* Three packets in a row with the same addresses, from port 0. */
 static void
-forward_three(struct place *place, const uint8_t *dst)
+forward_three(struct dp_fixture *place, const uint8_t *dst)
 {
 	struct rte_mbuf *burst[3];
 
 	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
-		burst[i] = make_packet(place, dst, mac_a, 0, SHORT_LEN);
+		burst[i] = make_packet(dst, mac_a, 0, SHORT_LEN);
 	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
 	forward_flush(&place->fwd);
 }
@@ -821,7 +724,7 @@ forward_three(struct place *place, const uint8_t *dst)
 static void
 each_packet_of_a_run_is_counted(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 
 	place->view.ports[0].fdb_max = 0;
 	teach(place, mac_b, 1);
@@ -831,24 +734,24 @@ each_packet_of_a_run_is_counted(void **state)
 	assert_int_equal(atomic_load(&place->states[0]->stats[0].learn_refused), 3);
 	atomic_store(&place->states[1]->link_up, false);
 	forward_three(place, mac_b);
-	assert_int_equal(drops(place, 1, STATS_DROP_TX_LINK_DOWN), 3);
+	assert_int_equal(dp_drops(place, 1, STATS_DROP_TX_LINK_DOWN), 3);
 	place->view.ports[1].vlan.untagged = OTHER_VID;
 	forward_three(place, mac_b);
-	assert_int_equal(drops(place, 1, STATS_DROP_TX_NOT_MEMBER), 3);
+	assert_int_equal(dp_drops(place, 1, STATS_DROP_TX_NOT_MEMBER), 3);
 	teach(place, mac_c, 0);
 	forward_three(place, mac_c);
-	assert_int_equal(drops(place, 0, STATS_DROP_RX_SAME_PORT), 3);
-	fdb_add_static(place->fdb, fdb_key(fdb_mac(mac_a), VID), port_ids[2]);
+	assert_int_equal(dp_drops(place, 0, STATS_DROP_RX_SAME_PORT), 3);
+	fdb_add_static(place->fdb, fdb_key(fdb_mac(mac_a), VID), dp_port_ids[2]);
 	forward_three(place, mac_c);
-	assert_int_equal(drops(place, 0, STATS_DROP_RX_SRC_STATIC), 3);
+	assert_int_equal(dp_drops(place, 0, STATS_DROP_RX_SRC_STATIC), 3);
 	assert_int_equal(all_drops(place), 12);
 }
 
 /* An ARP packet of a guest that tells its address 10.0.0.@last. */
 static struct rte_mbuf *
-make_arp(struct place *place, uint8_t last)
+make_arp(uint8_t last)
 {
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, SHORT_LEN);
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, 0, SHORT_LEN);
 	struct rte_arp_hdr arp = {
 			.arp_hardware = RTE_BE16(RTE_ARP_HRD_ETHER),
 			.arp_protocol = RTE_BE16(RTE_ETHER_TYPE_IPV4),
@@ -867,14 +770,14 @@ make_arp(struct place *place, uint8_t last)
 static void
 addresses_are_noted_of_each_packet_of_a_run(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct address list[ADDRESS_MAX];
 	struct rte_mbuf *burst[3];
 
 	place->states[0]->addresses = address_table_create();
 	assert_non_null(place->states[0]->addresses);
 	for (unsigned int i = 0; i < RTE_DIM(burst); i++)
-		burst[i] = make_arp(place, i);
+		burst[i] = make_arp(i);
 	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
 	forward_flush(&place->fwd);
 	assert_int_equal(address_list(place->states[0]->addresses, list), RTE_DIM(burst));
@@ -886,13 +789,13 @@ addresses_are_noted_of_each_packet_of_a_run(void **state)
 static void
 bad_packet_does_not_end_or_join_a_run(void **state)
 {
-	struct place *place = *state;
+	struct dp_fixture *place = *state;
 	struct rte_mbuf *burst[3];
 
 	teach(place, mac_b, 1);
-	burst[0] = make_packet(place, mac_b, mac_a, 0, SHORT_LEN);
-	burst[1] = make_packet(place, mac_b, broadcast, 0, SHORT_LEN);
-	burst[2] = make_packet(place, mac_b, mac_a, 0, SHORT_LEN + 1);
+	burst[0] = make_packet(mac_b, mac_a, 0, SHORT_LEN);
+	burst[1] = make_packet(mac_b, broadcast, 0, SHORT_LEN);
+	burst[2] = make_packet(mac_b, mac_a, 0, SHORT_LEN + 1);
 	forward_burst(&place->fwd, &place->view.ports[0], burst, RTE_DIM(burst));
 	forward_flush(&place->fwd);
 	expect_packet(1, mac_b, mac_a, 0, SHORT_LEN);
@@ -903,8 +806,8 @@ bad_packet_does_not_end_or_join_a_run(void **state)
 static void
 flood_of_a_guest_is_private_too(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, 0, LONG_LEN);
 	uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
 	place->view.ports[0].guest_writable = true;
@@ -922,14 +825,14 @@ flood_of_a_guest_is_private_too(void **state)
 static void
 flood_of_a_guest_shares_nothing_with_it(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, broadcast, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(broadcast, mac_a, 0, LONG_LEN);
 	const uint8_t *begin = rte_pktmbuf_mtod(mbuf, uint8_t *);
 
 	place->view.ports[0].guest_writable = true;
-	forward(place, 0, mbuf);
-	for (unsigned int i = 1; i < NB_PORTS; i++) {
-		struct rte_mbuf *sent = sent_to(i);
+	dp_forward(place, 0, mbuf);
+	for (unsigned int i = 1; i < DP_NB_PORTS; i++) {
+		struct rte_mbuf *sent = dp_sent_to(i);
 
 		assert_non_null(sent);
 		for (const struct rte_mbuf *seg = sent; seg != NULL; seg = seg->next) {
@@ -944,15 +847,15 @@ flood_of_a_guest_shares_nothing_with_it(void **state)
 static void
 long_packet_of_a_guest_leaves_with_its_payload_shared(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, 0, LONG_LEN);
 	uint8_t *data = rte_pktmbuf_mtod(mbuf, uint8_t *);
 	struct rte_mbuf *sent;
 
 	place->view.ports[0].guest_writable = true;
 	teach(place, mac_b, 1);
-	forward(place, 0, mbuf);
-	sent = sent_to(1);
+	dp_forward(place, 0, mbuf);
+	sent = dp_sent_to(1);
 	assert_non_null(sent);
 	assert_int_equal(sent->nb_segs, 2);
 	assert_int_equal(sent->data_len, ETH_LEN);
@@ -964,15 +867,15 @@ long_packet_of_a_guest_leaves_with_its_payload_shared(void **state)
 static void
 header_in_a_segment_of_its_own_is_replaced(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *head = make_packet(place, mac_b, mac_a, 0, ETH_LEN);
-	struct rte_mbuf *tail = make_packet(place, mac_c, mac_c, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *head = make_packet(mac_b, mac_a, 0, ETH_LEN);
+	struct rte_mbuf *tail = make_packet(mac_c, mac_c, 0, LONG_LEN);
 
 	assert_int_equal(rte_pktmbuf_chain(head, tail), 0);
 	place->view.ports[0].guest_writable = true;
 	teach(place, mac_b, 1);
-	forward(place, 0, head);
-	head = sent_to(1);
+	dp_forward(place, 0, head);
+	head = dp_sent_to(1);
 	assert_non_null(head);
 	assert_int_equal(head->nb_segs, 2);
 	assert_int_equal(head->pkt_len, ETH_LEN + LONG_LEN);
@@ -984,23 +887,23 @@ header_in_a_segment_of_its_own_is_replaced(void **state)
 static void
 packet_within_a_domain_is_passed_by_pointer(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, 0, LONG_LEN);
 	struct rte_mbuf *sent;
 
 	place->view.ports[0].guest_writable = true;
 	place->view.ports[0].domain = 5;
 	place->view.ports[1].domain = 5;
 	teach(place, mac_b, 1);
-	forward(place, 0, mbuf);
-	sent = sent_to(1);
+	dp_forward(place, 0, mbuf);
+	sent = dp_sent_to(1);
 	assert_ptr_equal(sent, mbuf);
 	rte_pktmbuf_free(sent);
 	/* Another domain is another tenant. */
 	place->view.ports[1].domain = 6;
-	mbuf = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
-	forward(place, 0, mbuf);
-	sent = sent_to(1);
+	mbuf = make_packet(mac_b, mac_a, 0, LONG_LEN);
+	dp_forward(place, 0, mbuf);
+	sent = dp_sent_to(1);
 	assert_non_null(sent);
 	assert_ptr_not_equal(sent, mbuf);
 	rte_pktmbuf_free(sent);
@@ -1009,14 +912,14 @@ packet_within_a_domain_is_passed_by_pointer(void **state)
 static void
 no_memory_for_a_private_header_is_counted(void **state)
 {
-	struct place *place = *state;
-	struct rte_mbuf *mbuf = make_packet(place, mac_b, mac_a, 0, LONG_LEN);
+	struct dp_fixture *place = *state;
+	struct rte_mbuf *mbuf = make_packet(mac_b, mac_a, 0, LONG_LEN);
 	struct rte_mbuf *all[POOL_SIZE - 1];
 
 	place->view.ports[0].guest_writable = true;
 	teach(place, mac_b, 1);
-	assert_int_equal(rte_pktmbuf_alloc_bulk(place->pool, all, RTE_DIM(all)), 0);
-	forward(place, 0, mbuf);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(dp_pool, all, RTE_DIM(all)), 0);
+	dp_forward(place, 0, mbuf);
 	rte_pktmbuf_free_bulk(all, RTE_DIM(all));
 	expect_drop(place, 1, STATS_DROP_TX_NO_MBUF);
 }

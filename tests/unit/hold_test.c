@@ -26,12 +26,12 @@
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
 
+#include "dp_fixture.h"
 #include "eal_fixture.h"
 #include "fdb.h"
 #include "forward.h"
 #include "hold.h"
 
-#define NB_PORTS 4u
 #define HOLDER 1u
 #define UPLINK 2u
 #define OTHER 3u
@@ -44,89 +44,40 @@
 #define ROUNDS_MAX 1000u
 
 struct place {
-	struct rte_rcu_qsbr *rcu;
-	struct fdb *fdb;
+	struct dp_fixture dp;
 	struct hold_memory *memory;
 	struct hold *hold;
-	struct dp_view view;
-	struct dp_state *states[NB_PORTS];
-	struct forward fwd;
 };
 
 static const uint8_t mac_guest[6] = {0x02, 0, 0, 0, 0, 0xa};
 static const uint8_t mac_host[6] = {0x02, 0, 0, 0, 0, 0xb};
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-static uint16_t port_ids[NB_PORTS];
-static struct rte_mempool *shared_pool;
 
 static int
 group_setup(void **state)
 {
 	(void)state;
-	shared_pool = rte_pktmbuf_pool_create(
-			"test", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		struct rte_eth_conf conf = {0};
-		char name[32];
-
-		snprintf(name, sizeof(name), "net_ring_hold%u", i);
-		if (shared_pool == NULL || rte_dev_probe(name) != 0 ||
-				rte_eth_dev_get_port_by_name(name, &port_ids[i]) != 0 ||
-				rte_eth_dev_configure(port_ids[i], 1, 1, &conf) != 0 ||
-				rte_eth_rx_queue_setup(port_ids[i], 0, 512, 0, NULL, shared_pool) !=
-						0 ||
-				rte_eth_tx_queue_setup(port_ids[i], 0, 512, 0, NULL) != 0 ||
-				rte_eth_dev_start(port_ids[i]) != 0)
-			return -1;
-	}
-	return 0;
+	return dp_group_setup(POOL_SIZE);
 }
 
-/* Access ports of one VLAN. The guest's MAC is the holder's, which has no link. */
+/* The guest's MAC is the holder's, which has no link. */
 static int
 setup(void **state)
 {
 	struct place *place = calloc(1, sizeof(*place));
-	struct fdb_conf conf = {
-			.size = 64, .age_s = 300, .nb_workers = 1, .socket_id = SOCKET_ID_ANY};
+	struct dp_fixture *dp = &place->dp;
 
-	if (place == NULL)
-		return -1;
-	place->rcu = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
-	rte_rcu_qsbr_init(place->rcu, 1);
-	rte_rcu_qsbr_thread_register(place->rcu, 0);
-	rte_rcu_qsbr_thread_online(place->rcu, 0);
-	conf.rcu = place->rcu;
-	if (fdb_create(&place->fdb, &conf, NULL) != 0 ||
+	*state = place;
+	if (place == NULL || dp_fixture_init(dp, VID, 9000) != 0 ||
 			hold_memory_create(&place->memory, MEMORY_SIZE, NULL) != 0)
 		return -1;
 	place->hold = hold_create(place->memory, 1, LIMIT_MS);
-	place->view.nb_ports = NB_PORTS;
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		struct dp_port *port = &place->view.ports[i];
-
-		place->states[i] = rte_zmalloc("state", sizeof(struct dp_state), 64);
-		atomic_store(&place->states[i]->link_up, i != HOLDER);
-		*port = (struct dp_port){
-				.id = port_ids[i],
-				.nb_txq = 1,
-				.tx_multi_segs = true,
-				.tx_max_len = 9000,
-				.fdb_max = 16,
-				.state = place->states[i],
-				.hold = i == HOLDER ? place->hold : NULL,
-		};
-		port->vlan.untagged = VID;
-		place->view.by_id[port_ids[i]] = port;
-	}
-	place->view.has_work = true;
-	place->view.nb_holds = 1;
-	place->view.holds[0] = &place->view.ports[HOLDER];
-	place->fwd = (struct forward){.view = &place->view, .fdb = place->fdb, .pool = shared_pool};
-	if (fdb_add_static(place->fdb, fdb_key(fdb_mac(mac_guest), VID), port_ids[HOLDER]) != 0)
-		return -1;
-	*state = place;
-	return 0;
+	dp->view.ports[HOLDER].hold = place->hold;
+	atomic_store(&dp->states[HOLDER]->link_up, false);
+	dp->view.has_work = true;
+	dp->view.nb_holds = 1;
+	dp->view.holds[0] = &dp->view.ports[HOLDER];
+	return fdb_add_static(dp->fdb, fdb_key(fdb_mac(mac_guest), VID), dp_port_ids[HOLDER]);
 }
 
 /* Every mbuf must have come back. */
@@ -134,25 +85,11 @@ static int
 teardown(void **state)
 {
 	struct place *place = *state;
-	int rc = 0;
+	int rc;
 
 	hold_destroy(place->hold);
 	hold_memory_destroy(place->memory);
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		struct rte_mbuf *mbuf;
-
-		while (rte_eth_rx_burst(port_ids[i], 0, &mbuf, 1) == 1)
-			rte_pktmbuf_free(mbuf);
-		rte_free(place->states[i]);
-	}
-	if (rte_mempool_avail_count(shared_pool) != POOL_SIZE) {
-		print_error("%u mbufs are missing\n",
-				POOL_SIZE - rte_mempool_avail_count(shared_pool));
-		rc = -1;
-	}
-	rte_rcu_qsbr_thread_offline(place->rcu, 0);
-	fdb_destroy(place->fdb);
-	rte_free(place->rcu);
+	rc = dp_fixture_fini(&place->dp);
 	free(place);
 	return rc;
 }
@@ -161,7 +98,7 @@ teardown(void **state)
 static struct rte_mbuf *
 make_packet(const uint8_t *dst, uint32_t number, uint16_t len)
 {
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(shared_pool);
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(dp_pool);
 	uint8_t *data;
 
 	assert_non_null(mbuf);
@@ -175,20 +112,12 @@ make_packet(const uint8_t *dst, uint32_t number, uint16_t len)
 	return mbuf;
 }
 
-static void
-forward(struct place *place, unsigned int in, struct rte_mbuf *mbuf)
-{
-	forward_burst(&place->fwd, &place->view.ports[in], &mbuf, 1);
-	forward_flush(&place->fwd);
-	rte_rcu_qsbr_quiescent(place->rcu, 0);
-}
-
 /* Packets for the guest with the numbers @from to @to - 1. */
 static void
 send_numbers(struct place *place, unsigned int in, uint32_t from, uint32_t to)
 {
 	for (uint32_t number = from; number < to; number++)
-		forward(place, in, make_packet(mac_guest, number, LEN));
+		dp_forward(&place->dp, in, make_packet(mac_guest, number, LEN));
 }
 
 /* The number of the next packet that was sent to a port; -1 = none. */
@@ -198,7 +127,7 @@ next_number(unsigned int out)
 	struct rte_mbuf *mbuf;
 	uint32_t number;
 
-	if (rte_eth_rx_burst(port_ids[out], 0, &mbuf, 1) == 0)
+	if (rte_eth_rx_burst(dp_port_ids[out], 0, &mbuf, 1) == 0)
 		return -1;
 	memcpy(&number, rte_pktmbuf_mtod_offset(mbuf, uint8_t *, ETH_LEN), sizeof(number));
 	rte_pktmbuf_free(mbuf);
@@ -218,8 +147,8 @@ expect_numbers(unsigned int out, uint32_t from, uint32_t to)
 static void
 drain(struct place *place)
 {
-	for (unsigned int i = 0; i < ROUNDS_MAX && hold_drain(&place->fwd) > 1; i++)
-		rte_rcu_qsbr_quiescent(place->rcu, 0);
+	for (unsigned int i = 0; i < ROUNDS_MAX && hold_drain(&place->dp.fwd) > 1; i++)
+		rte_rcu_qsbr_quiescent(place->dp.rcu, 0);
 }
 
 static void
@@ -237,20 +166,14 @@ held(const struct place *place)
 	return sum.packets;
 }
 
-static uint64_t
-drops(const struct place *place, unsigned int port, enum stats_drop drop)
-{
-	return atomic_load(&place->states[port]->stats[0].drops[drop]);
-}
-
 static void
 learn(struct place *place, const uint8_t *mac, unsigned int port)
 {
 	uint64_t key = fdb_key(fdb_mac(mac), VID);
 	struct fdb_entry *entry;
 
-	fdb_lookup(place->fdb, 0, &key, 1, &entry);
-	assert_int_equal(fdb_learn(place->fdb, entry, key, port_ids[port], 16), FDB_LEARNED);
+	fdb_lookup(place->dp.fdb, 0, &key, 1, &entry);
+	assert_int_equal(fdb_learn(place->dp.fdb, entry, key, dp_port_ids[port], 16), FDB_LEARNED);
 }
 
 static void
@@ -266,7 +189,7 @@ held_packets_come_first_and_in_order(void **state)
 	/* New ones wait behind them, between rounds too. */
 	send_numbers(place, UPLINK, 300, 310);
 	assert_int_equal(next_number(HOLDER), -1);
-	hold_drain(&place->fwd);
+	hold_drain(&place->dp.fwd);
 	send_numbers(place, UPLINK, 310, 320);
 	drain(place);
 	assert_true(hold_is_empty(place->hold));
@@ -291,7 +214,7 @@ burst_that_is_too_much_for_the_guest_is_held(void **state)
 			assert_int_equal(got, number++);
 	}
 	assert_int_equal(number, 3000);
-	assert_int_equal(drops(place, HOLDER, STATS_DROP_TX_FULL), 0);
+	assert_int_equal(dp_drops(&place->dp, HOLDER, STATS_DROP_TX_FULL), 0);
 }
 
 static void
@@ -301,7 +224,7 @@ nothing_of_a_packet_is_taken_up_while_it_is_held(void **state)
 	struct hold_sum sum;
 
 	send_numbers(place, 0, 0, 100);
-	assert_int_equal(rte_mempool_avail_count(shared_pool), POOL_SIZE);
+	assert_int_equal(rte_mempool_avail_count(dp_pool), POOL_SIZE);
 	hold_sum(place->hold, &sum);
 	assert_int_equal(sum.packets, 100);
 	assert_int_equal(sum.bytes, 100 * LEN);
@@ -315,14 +238,14 @@ packet_rewritten_after_it_came_is_held_as_it_was_checked(void **state)
 	struct rte_mbuf *mbuf = make_packet(mac_guest, 7, LEN);
 	struct rte_mbuf *sent;
 
-	place->view.ports[0].guest_writable = true;
+	place->dp.view.ports[0].guest_writable = true;
 	rte_mbuf_refcnt_update(mbuf, 1);
-	forward(place, 0, mbuf);
+	dp_forward(&place->dp, 0, mbuf);
 	memset(rte_pktmbuf_mtod(mbuf, void *), 0xff, LEN);
 	rte_pktmbuf_free(mbuf);
 	set_mode(place, HOLD_OPEN);
 	drain(place);
-	assert_int_equal(rte_eth_rx_burst(port_ids[HOLDER], 0, &sent, 1), 1);
+	assert_int_equal(rte_eth_rx_burst(dp_port_ids[HOLDER], 0, &sent, 1), 1);
 	assert_memory_equal(rte_pktmbuf_mtod(sent, void *), mac_guest, 6);
 	assert_int_equal(sent->pkt_len, LEN);
 	rte_pktmbuf_free(sent);
@@ -339,10 +262,10 @@ packet_longer_than_an_mbuf_leaves_whole(void **state)
 	const uint8_t *data;
 
 	assert_int_equal(rte_pktmbuf_chain(head, tail), 0);
-	forward(place, UPLINK, head);
+	dp_forward(&place->dp, UPLINK, head);
 	set_mode(place, HOLD_OPEN);
 	drain(place);
-	assert_int_equal(rte_eth_rx_burst(port_ids[HOLDER], 0, &sent, 1), 1);
+	assert_int_equal(rte_eth_rx_burst(dp_port_ids[HOLDER], 0, &sent, 1), 1);
 	rte_mbuf_sanity_check(sent, 1);
 	assert_int_equal(sent->pkt_len, 4000);
 	data = rte_pktmbuf_read(sent, 0, 4000, room);
@@ -370,7 +293,7 @@ port_that_takes_no_more_loses_none(void **state)
 		drain(place);
 	}
 	assert_int_equal(number, 3000);
-	assert_int_equal(drops(place, HOLDER, STATS_DROP_TX_FULL), 0);
+	assert_int_equal(dp_drops(&place->dp, HOLDER, STATS_DROP_TX_FULL), 0);
 	assert_true(hold_is_empty(place->hold));
 }
 
@@ -383,7 +306,7 @@ packets_that_wait_too_long_are_dropped_and_counted(void **state)
 	atomic_store(&hold_conf(place->hold)->limit_tsc, 0);
 	drain(place);
 	assert_int_equal(held(place), 0);
-	assert_int_equal(drops(place, HOLDER, STATS_DROP_TX_HOLD_OVERFLOW), 10);
+	assert_int_equal(dp_drops(&place->dp, HOLDER, STATS_DROP_TX_HOLD_OVERFLOW), 10);
 	atomic_store(&hold_conf(place->hold)->limit_tsc, UINT64_MAX / 2);
 	send_numbers(place, UPLINK, 10, 20);
 	set_mode(place, HOLD_OPEN);
@@ -405,7 +328,7 @@ memory_is_bounded_and_the_oldest_give_way(void **state)
 	assert_true(sum.bytes < MEMORY_SIZE);
 	assert_true(sum.bytes > MEMORY_SIZE / 2);
 	assert_int_equal(sum.packets + sum.dropped, NB);
-	assert_int_equal(drops(place, HOLDER, STATS_DROP_TX_HOLD_OVERFLOW), sum.dropped);
+	assert_int_equal(dp_drops(&place->dp, HOLDER, STATS_DROP_TX_HOLD_OVERFLOW), sum.dropped);
 	set_mode(place, HOLD_OPEN);
 	number = sum.dropped;
 	for (unsigned int i = 0; i < ROUNDS_MAX && number < NB; i++) {
@@ -428,10 +351,10 @@ port_without_packets_of_its_own_drops_the_new_one(void **state)
 
 	send_numbers(place, UPLINK, 0, 20000);
 	before = held(place);
-	place->view.ports[HOLDER].hold = second;
+	place->dp.view.ports[HOLDER].hold = second;
 	send_numbers(place, UPLINK, 0, 5);
 	assert_true(hold_is_empty(second));
-	place->view.ports[HOLDER].hold = place->hold;
+	place->dp.view.ports[HOLDER].hold = place->hold;
 	assert_int_equal(held(place), before);
 	hold_destroy(second);
 }
@@ -447,7 +370,7 @@ packets_from_before_a_mark_are_forgotten_and_no_loss(void **state)
 	set_mode(place, HOLD_OPEN);
 	drain(place);
 	expect_numbers(HOLDER, 10, 20);
-	assert_int_equal(drops(place, HOLDER, STATS_DROP_TX_HOLD_OVERFLOW), 0);
+	assert_int_equal(dp_drops(&place->dp, HOLDER, STATS_DROP_TX_HOLD_OVERFLOW), 0);
 }
 
 static void
@@ -455,7 +378,7 @@ floods_are_held_for_a_guest_that_comes_back_here(void **state)
 {
 	struct place *place = *state;
 
-	forward(place, UPLINK, make_packet(broadcast, 5, LEN));
+	dp_forward(&place->dp, UPLINK, make_packet(broadcast, 5, LEN));
 	expect_numbers(0, 5, 6);
 	expect_numbers(OTHER, 5, 6);
 	assert_int_equal(held(place), 1);
@@ -470,13 +393,13 @@ floods_are_forgotten_when_the_guest_is_elsewhere(void **state)
 {
 	struct place *place = *state;
 
-	forward(place, OTHER, make_packet(broadcast, 5, LEN));
+	dp_forward(&place->dp, OTHER, make_packet(broadcast, 5, LEN));
 	expect_numbers(UPLINK, 5, 6);
-	fdb_keep_static(place->fdb, port_ids[HOLDER]);
+	fdb_keep_static(place->dp.fdb, dp_port_ids[HOLDER]);
 	set_mode(place, HOLD_GONE);
 	learn(place, mac_guest, UPLINK);
 	drain(place);
-	forward(place, OTHER, make_packet(broadcast, 6, LEN));
+	dp_forward(&place->dp, OTHER, make_packet(broadcast, 6, LEN));
 	expect_numbers(UPLINK, 6, 7);
 	assert_int_equal(next_number(HOLDER), -1);
 	assert_int_equal(held(place), 0);
@@ -488,7 +411,7 @@ unknown_unicast_of_others_is_not_held(void **state)
 	static const uint8_t mac_else[6] = {0x02, 0, 0, 0, 0, 0xe};
 	struct place *place = *state;
 
-	forward(place, 0, make_packet(mac_else, 1, LEN));
+	dp_forward(&place->dp, 0, make_packet(mac_else, 1, LEN));
 	assert_int_equal(held(place), 0);
 	expect_numbers(UPLINK, 1, 2);
 }
@@ -499,7 +422,7 @@ held_packets_follow_the_guest_before_new_ones(void **state)
 	struct place *place = *state;
 
 	send_numbers(place, 0, 0, 100);
-	fdb_keep_static(place->fdb, port_ids[HOLDER]);
+	fdb_keep_static(place->dp.fdb, dp_port_ids[HOLDER]);
 	set_mode(place, HOLD_GONE);
 	send_numbers(place, 0, 100, 200);
 	drain(place);
@@ -511,7 +434,7 @@ held_packets_follow_the_guest_before_new_ones(void **state)
 	drain(place);
 	send_numbers(place, 0, 300, 310);
 	expect_numbers(UPLINK, 0, 310);
-	assert_int_equal(fdb_settle(place->fdb, port_ids[HOLDER]), 0);
+	assert_int_equal(fdb_settle(place->dp.fdb, dp_port_ids[HOLDER]), 0);
 	send_numbers(place, 0, 310, 320);
 	expect_numbers(UPLINK, 310, 320);
 	assert_int_equal(next_number(HOLDER), -1);
@@ -524,7 +447,7 @@ packet_may_go_back_to_where_it_came_from_when_the_guest_has_moved(void **state)
 	struct place *place = *state;
 
 	send_numbers(place, UPLINK, 0, 5);
-	fdb_keep_static(place->fdb, port_ids[HOLDER]);
+	fdb_keep_static(place->dp.fdb, dp_port_ids[HOLDER]);
 	set_mode(place, HOLD_GONE);
 	learn(place, mac_guest, UPLINK);
 	drain(place);
@@ -536,7 +459,7 @@ static void
 packets_leave_with_the_tag_of_the_port_they_leave_by(void **state)
 {
 	struct place *place = *state;
-	struct vlan_rules *vlan = &place->view.ports[UPLINK].vlan;
+	struct vlan_rules *vlan = &place->dp.view.ports[UPLINK].vlan;
 	struct rte_mbuf *sent;
 	const uint8_t *data;
 
@@ -544,11 +467,11 @@ packets_leave_with_the_tag_of_the_port_they_leave_by(void **state)
 	vlan->untagged = VLAN_NONE;
 	vlan_rules_set_tagged(vlan, VID, true);
 	send_numbers(place, 0, 0, 1);
-	fdb_keep_static(place->fdb, port_ids[HOLDER]);
+	fdb_keep_static(place->dp.fdb, dp_port_ids[HOLDER]);
 	set_mode(place, HOLD_GONE);
 	learn(place, mac_guest, UPLINK);
 	drain(place);
-	assert_int_equal(rte_eth_rx_burst(port_ids[UPLINK], 0, &sent, 1), 1);
+	assert_int_equal(rte_eth_rx_burst(dp_port_ids[UPLINK], 0, &sent, 1), 1);
 	data = rte_pktmbuf_mtod(sent, const uint8_t *);
 	assert_int_equal(sent->pkt_len, LEN + VLAN_TAG_SIZE);
 	assert_int_equal(data[12] << 8 | data[13], RTE_ETHER_TYPE_VLAN);
@@ -573,7 +496,7 @@ rest_waits_until_the_marker_is_back(void **state)
 {
 	struct place *place = *state;
 
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
 	atomic_store(&hold_conf(place->hold)->rest_open, false);
 	send_numbers(place, 0, 200, 210);
 	send_numbers(place, UPLINK, 0, 100);
@@ -586,7 +509,7 @@ rest_waits_until_the_marker_is_back(void **state)
 	send_numbers(place, 0, 210, 220);
 	drain(place);
 	assert_int_equal(next_number(HOLDER), -1);
-	forward(place, UPLINK, make_marker(place));
+	dp_forward(&place->dp, UPLINK, make_marker(place));
 	drain(place);
 	send_numbers(place, 0, 220, 230);
 	drain(place);
@@ -599,11 +522,11 @@ marker_among_held_packets_counts_when_they_have_gone(void **state)
 {
 	struct place *place = *state;
 
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
 	atomic_store(&hold_conf(place->hold)->rest_open, false);
 	send_numbers(place, 0, 100, 110);
 	send_numbers(place, UPLINK, 0, 100);
-	forward(place, UPLINK, make_marker(place));
+	dp_forward(&place->dp, UPLINK, make_marker(place));
 	assert_false(atomic_load(&hold_conf(place->hold)->rest_open));
 	set_mode(place, HOLD_OPEN);
 	drain(place);
@@ -618,19 +541,19 @@ sender_of_a_packet_that_came_back_is_not_learned(void **state)
 	struct place *place = *state;
 	struct fdb_entry *entry;
 
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
 	learn(place, mac_host, 0);
 	send_numbers(place, UPLINK, 0, 1);
-	fdb_lookup(place->fdb, 0, &key, 1, &entry);
-	assert_int_equal(fdb_entry_port(entry), port_ids[0]);
+	fdb_lookup(place->dp.fdb, 0, &key, 1, &entry);
+	assert_int_equal(fdb_entry_port(entry), dp_port_ids[0]);
 	atomic_store(&hold_conf(place->hold)->first_port, FDB_ANY);
 	send_numbers(place, UPLINK, 1, 2);
-	assert_int_equal(fdb_entry_port(entry), port_ids[UPLINK]);
+	assert_int_equal(fdb_entry_port(entry), dp_port_ids[UPLINK]);
 	/* Nor is it dropped because its MAC is a static one's. */
-	fdb_add_static(place->fdb, key, port_ids[0]);
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	fdb_add_static(place->dp.fdb, key, dp_port_ids[0]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
 	send_numbers(place, UPLINK, 2, 3);
-	assert_int_equal(drops(place, UPLINK, STATS_DROP_RX_SRC_STATIC), 0);
+	assert_int_equal(dp_drops(&place->dp, UPLINK, STATS_DROP_RX_SRC_STATIC), 0);
 	assert_int_equal(held(place), 3);
 }
 
@@ -638,9 +561,9 @@ sender_of_a_packet_that_came_back_is_not_learned(void **state)
 static void
 forward_together(struct place *place, unsigned int in, struct rte_mbuf **mbufs, uint16_t nb)
 {
-	forward_burst(&place->fwd, &place->view.ports[in], mbufs, nb);
-	forward_flush(&place->fwd);
-	rte_rcu_qsbr_quiescent(place->rcu, 0);
+	forward_burst(&place->dp.fwd, &place->dp.view.ports[in], mbufs, nb);
+	forward_flush(&place->dp.fwd);
+	rte_rcu_qsbr_quiescent(place->dp.rcu, 0);
 }
 
 static void
@@ -687,7 +610,7 @@ marker_within_a_run_counts_at_its_place(void **state)
 	const enum hold_mode modes[] = {HOLD_OPEN, HOLD_PASS};
 	struct place *place = *state;
 
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
 	for (unsigned int i = 0; i < RTE_DIM(modes); i++) {
 		/* With an empty queue, what comes before the marker may pass. */
 		for (unsigned int before = 0; before < 2; before++) {
@@ -715,12 +638,12 @@ sender_of_a_run_that_came_back_is_not_learned(void **state)
 	struct place *place = *state;
 	struct fdb_entry *entry;
 
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
-	fdb_add_static(place->fdb, key, port_ids[0]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
+	fdb_add_static(place->dp.fdb, key, dp_port_ids[0]);
 	send_run(place, UPLINK, mac_guest, 0, 10);
-	fdb_lookup(place->fdb, 0, &key, 1, &entry);
-	assert_int_equal(fdb_entry_port(entry), port_ids[0]);
-	assert_int_equal(drops(place, UPLINK, STATS_DROP_RX_SRC_STATIC), 0);
+	fdb_lookup(place->dp.fdb, 0, &key, 1, &entry);
+	assert_int_equal(fdb_entry_port(entry), dp_port_ids[0]);
+	assert_int_equal(dp_drops(&place->dp, UPLINK, STATS_DROP_RX_SRC_STATIC), 0);
 	assert_int_equal(held(place), 10);
 }
 
@@ -731,27 +654,27 @@ flood_of_a_guest_is_held_as_it_was_checked(void **state)
 	const uint16_t domains[] = {5, 6};
 	struct place *place = *state;
 
-	atomic_store(&place->states[UPLINK]->link_up, false);
-	for (unsigned int i = 0; i < NB_PORTS; i++) {
-		place->view.ports[i].guest_writable = true;
-		place->view.ports[i].domain = 5;
-		place->view.ports[i].tx_pool = shared_pool;
+	atomic_store(&place->dp.states[UPLINK]->link_up, false);
+	for (unsigned int i = 0; i < DP_NB_PORTS; i++) {
+		place->dp.view.ports[i].guest_writable = true;
+		place->dp.view.ports[i].domain = 5;
+		place->dp.view.ports[i].tx_pool = dp_pool;
 	}
 	for (unsigned int i = 0; i < RTE_DIM(domains); i++) {
 		struct rte_mbuf *mbuf = make_packet(broadcast, 7, LEN);
 		struct rte_mbuf *sent;
 
-		place->view.ports[HOLDER].domain = domains[i];
+		place->dp.view.ports[HOLDER].domain = domains[i];
 		set_mode(place, HOLD_KEEP);
 		rte_mbuf_refcnt_update(mbuf, 1);
-		forward(place, 0, mbuf);
+		dp_forward(&place->dp, 0, mbuf);
 		expect_numbers(OTHER, 7, 8);
 		assert_int_equal(next_number(HOLDER), -1);
 		memset(rte_pktmbuf_mtod(mbuf, void *), 0xfe, LEN);
 		rte_pktmbuf_free(mbuf);
 		set_mode(place, HOLD_OPEN);
 		drain(place);
-		assert_int_equal(rte_eth_rx_burst(port_ids[HOLDER], 0, &sent, 1), 1);
+		assert_int_equal(rte_eth_rx_burst(dp_port_ids[HOLDER], 0, &sent, 1), 1);
 		assert_memory_equal(rte_pktmbuf_mtod(sent, void *), broadcast, 6);
 		assert_memory_equal(rte_pktmbuf_mtod_offset(sent, void *, 6), mac_host, 6);
 		assert_int_equal(sent->pkt_len, LEN);
@@ -766,13 +689,13 @@ forged_marker_is_a_packet_like_others(void **state)
 	struct rte_mbuf *mbuf = make_marker(place);
 
 	rte_pktmbuf_mtod_offset(mbuf, uint8_t *, ETH_LEN)[HOLD_MARKER_SIZE - 1] ^= 1;
-	atomic_store(&hold_conf(place->hold)->first_port, port_ids[UPLINK]);
+	atomic_store(&hold_conf(place->hold)->first_port, dp_port_ids[UPLINK]);
 	atomic_store(&hold_conf(place->hold)->rest_open, false);
 	set_mode(place, HOLD_OPEN);
-	forward(place, UPLINK, mbuf);
+	dp_forward(&place->dp, UPLINK, mbuf);
 	drain(place);
 	assert_false(atomic_load(&hold_conf(place->hold)->rest_open));
-	assert_int_equal(rte_eth_rx_burst(port_ids[HOLDER], 0, &mbuf, 1), 1);
+	assert_int_equal(rte_eth_rx_burst(dp_port_ids[HOLDER], 0, &mbuf, 1), 1);
 	rte_pktmbuf_free(mbuf);
 }
 
@@ -781,11 +704,11 @@ port_that_holds_nothing_is_not_touched(void **state)
 {
 	struct place *place = *state;
 
-	place->view.ports[HOLDER].hold = NULL;
-	place->view.nb_holds = 0;
+	place->dp.view.ports[HOLDER].hold = NULL;
+	place->dp.view.nb_holds = 0;
 	send_numbers(place, 0, 0, 1);
-	assert_int_equal(drops(place, HOLDER, STATS_DROP_TX_LINK_DOWN), 1);
-	atomic_store(&place->states[HOLDER]->link_up, true);
+	assert_int_equal(dp_drops(&place->dp, HOLDER, STATS_DROP_TX_LINK_DOWN), 1);
+	atomic_store(&place->dp.states[HOLDER]->link_up, true);
 	send_numbers(place, 0, 1, 2);
 	expect_numbers(HOLDER, 1, 2);
 }
