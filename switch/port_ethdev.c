@@ -30,11 +30,12 @@ static const struct quirk {
 	const char *driver;
 	bool all_rxqs;     /* packets come in at every queue that exists, so poll all */
 	bool rx_equals_tx; /* as many rx queues as tx queues */
-	bool kernel_mtu;   /* ethdev says 1500 at most, but it is the kernel's interface that limits
-			    */
+	bool others_mtu;   /* ethdev takes no more than 1500, or none at all, but it is the kernel's
+			    * interface that limits, or the guest's driver */
 } quirks[] = {
-		{"net_af_packet", .all_rxqs = true, .kernel_mtu = true},
-		{"net_tap", .rx_equals_tx = true, .kernel_mtu = true},
+		{"net_af_packet", .all_rxqs = true, .others_mtu = true},
+		{"net_tap", .rx_equals_tx = true, .others_mtu = true},
+		{"net_vhost", .others_mtu = true},
 };
 
 static const struct quirk *
@@ -236,7 +237,7 @@ configure(const struct sw *sw, struct port *port, const struct port_params *para
 		return avp_err_set(err, -rc, "%s: %s does not take %u rx and %u tx queues: %s",
 				port->name, port->driver, port->nb_rxq, port->nb_txq,
 				strerror(-rc));
-	if (PARAMS_GIVEN(params, PORT_PARAM_MTU) && !find_quirk(port->driver)->kernel_mtu) {
+	if (PARAMS_GIVEN(params, PORT_PARAM_MTU) && !find_quirk(port->driver)->others_mtu) {
 		rc = rte_eth_dev_set_mtu(port->id, params->mtu);
 		if (rc != 0)
 			return avp_err_set(err, -rc, "%s: mtu=%u: %s refuses it: %s", port->name,

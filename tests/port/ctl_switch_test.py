@@ -61,6 +61,12 @@ class Together(unittest.TestCase):
         self.switch.call("network del red")
         self.assertEqual(len(self.switch.call("network show")), 1)
 
+    def test_vhost_port_has_the_mtu_that_its_guest_has(self):
+        """The driver is told nothing, and refuses to be."""
+        self.switch.call("port add v0 type=vdev device=net_vhost0,iface=%s/v0 mtu=9000"
+                         % self.switch.folder)
+        self.assertEqual(self.switch.call("port show v0")[0]["mtu"], 9000)
+
     def test_ports_can_be_changed_while_they_work(self):
         for name, vlan in (("blue", 100), ("red", 7)):
             self.switch.call("network add %s vlan=%d" % (name, vlan))
