@@ -143,7 +143,7 @@ class AvpSwitchDomainStock(AvpSwitchDomain):
 
 class AvpSwitchVhost(AvpSwitch):
     guest = PACKED
-    port = "type = vdev\ndevice = net_vhost{i},iface={dir}/v{i}"
+    port = "type = vdev\ndevice = net_vhost{i},iface={dir}/v{i}\nmtu = 1504"
 
 
 class Testpmd(Program):

@@ -36,7 +36,7 @@ from works import PLANS  # noqa: E402
 
 POINT_LIMIT_S = 20
 HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
-HUGE_NEEDED = 640  # pages: two processes, and the memory of ports
+HUGE_NEEDED = 1024  # pages: two processes, and the memory of ports; Open vSwitch takes much for them
 MEM_MB = 384
 REFERENCE_EVERY = 4
 # A program needs some of the time to start, and is not at a real-time priority: this long at least.
@@ -135,9 +135,10 @@ class Runner:
         except subprocess.TimeoutExpired:
             raise Failed("no end after %d s" % POINT_LIMIT_S) from None
         if done.returncode != 0:
+            # the first says what was wrong, the last what came of it
             lines = [line for line in done.stderr.split("\n") if line]
-            lines = [line for line in lines if line.startswith("bench_ports: ")] or lines
-            raise Failed(lines[0] if lines else "exit status %d" % done.returncode)
+            said = "; ".join(dict.fromkeys(lines[:1] + lines[-1:]))
+            raise Failed(said or "exit status %d" % done.returncode)
         return json.loads(done.stdout.strip().split("\n")[-1])
 
     def through(self, work, name, folder, cpus):
