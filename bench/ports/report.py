@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 OpenAVP contributors
 """Tables of a run, as text and as Markdown.
