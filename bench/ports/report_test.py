@@ -211,7 +211,9 @@ class Works(unittest.TestCase):
         work = next(work for work in works.plan_default() if work.reference not in work.rivals)
         runner = types.SimpleNamespace(failed={}, not_measured={}, points=[
             point(work.rivals[0], 2, 1, work=work.key), point(work.reference, 1, 2, work=work.key)])
-        made = run.make_report(types.SimpleNamespace(plan="default"), False, [work], runner)
+        args = types.SimpleNamespace(plan="default", seconds=540)
+        made = run.make_report(args, False, [work], runner)
+        self.assertEqual(made["about"]["command"], "bench/ports/run.py --plan default --seconds 540")
         self.assertEqual(list(made["results"][work.key]), [work.rivals[0], work.reference])
         self.assertTrue(goals.table(made))
 
