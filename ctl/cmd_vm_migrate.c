@@ -15,6 +15,8 @@
 #include "vm_cmd.h"
 #include "vm_config.h"
 
+/* "migration" of a port's "avp": what the device has told the guest last (device.md). */
+#define DEVICE_ATTACHED 2u
 #define QMP_LIMIT_MS 5000
 #define CANCEL_LIMIT_MS 60000
 #define POLL_US 10000
@@ -144,7 +146,8 @@ ctl_vm_migrate(struct ctl *ctl, const struct ctl_args *args, struct ctl_error *e
 
 	m.host_name = args->options[CTL_VM_MIGRATE_TO].value;
 	if (m.host_name == NULL)
-		return ctl_usage(err, "vm migrate: --to HOST: a node of %s", CTL_HOSTS_DEFAULT);
+		return ctl_usage(err, "vm migrate: --to HOST: a node of %s",
+				hosts != NULL ? hosts : CTL_HOSTS_DEFAULT);
 	m.shown = json_array();
 	m.steps = json_array();
 	m.ports = json_object();
@@ -185,6 +188,17 @@ cancel_running(struct ctl_migration *m, pid_t holder, struct ctl_error *err)
 	return CTL_DONE;
 }
 
+/* Is a port on the move? "error" says that the guest has not acknowledged, but not what. */
+static bool
+is_detached(const json_t *port)
+{
+	const char *migration = ctl_member(port, "migration");
+
+	if (strcmp(migration, "error") == 0)
+		return ctl_member_u64(json_object_get(port, "avp"), "migration") != DEVICE_ATTACHED;
+	return strcmp(migration, "none") != 0;
+}
+
 /* Is any of the VM's ports on the move? */
 static bool
 any_detached(struct ctl_migration *m, struct ctl_error *err)
@@ -197,7 +211,7 @@ any_detached(struct ctl_migration *m, struct ctl_error *err)
 		if (ctl_migration_switch(m, "port.show", json_pack("{s:O}", "name", name), &shown,
 				    err) != CTL_DONE)
 			continue;
-		detached |= strcmp(ctl_member(json_array_get(shown, 0), "migration"), "none") != 0;
+		detached |= is_detached(json_array_get(shown, 0));
 		json_decref(shown);
 	}
 	json_decref(names);
@@ -224,7 +238,7 @@ ctl_vm_cancel(struct ctl *ctl, const struct ctl_args *args, struct ctl_error *er
 		status = open_vm(&m, err);
 		if (status == CTL_DONE) {
 			m.detached = any_detached(&m, err);
-			snprintf(err->msg, sizeof(err->msg), "%s", m.vm.name);
+			snprintf(err->msg, sizeof(err->msg), "%s: cancelled", m.vm.name);
 			snprintf(err->code, sizeof(err->code), "EIO");
 			status = ctl_migration_resume(&m, err);
 		}

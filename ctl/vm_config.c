@@ -7,6 +7,9 @@
 #include "vm_config.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,9 +180,48 @@ err_free:
 	return status;
 }
 
+/* Can QEMU listen there? It is asked so late that the VM is about to move, and takes any number for
+ * a port. */
+static bool
+is_migrate_address(const char *text)
+{
+	const char *port = strrchr(text, ':');
+	unsigned long number;
+	char *end;
+
+	if (strncmp(text, "unix:", 5) == 0)
+		return text[5] != '\0';
+	if (strncmp(text, "tcp:", 4) != 0 || port == text + 3 || port[1] < '0' || port[1] > '9')
+		return false;
+	number = strtoul(port + 1, &end, 10);
+	return *end == '\0' && number <= UINT16_MAX;
+}
+
+/* "; there are a and b", or nothing. */
+static void
+list_hosts(const json_t *sections, char *text, size_t size)
+{
+	json_t *section;
+	size_t used = 0;
+	size_t i;
+
+	text[0] = '\0';
+	json_array_foreach (sections, i, section) {
+		int len = snprintf(text + used, size - used, "%s%s",
+				i == 0 ? "; there are: " : ", ",
+				json_string_value(json_object_get(section, "name")));
+
+		if (len < 0 || (size_t)len >= size - used)
+			break;
+		used += (size_t)len;
+	}
+}
+
 enum ctl_status
 ctl_hosts_load(const char *path, const char *name, json_t **host, struct ctl_error *err)
 {
+	const char *migrate;
+	char others[256];
 	enum ctl_status status;
 	json_t *sections, *section;
 	size_t i;
@@ -191,12 +233,12 @@ ctl_hosts_load(const char *path, const char *name, json_t **host, struct ctl_err
 	json_array_foreach (sections, i, section) {
 		if (strcmp(json_string_value(json_object_get(section, "name")), name) != 0)
 			continue;
-		if (ctl_ini_value(section, "migrate", NULL) == NULL) {
+		migrate = ctl_ini_value(section, "migrate", NULL);
+		if (migrate == NULL || !is_migrate_address(migrate)) {
 			status = ctl_fail(err, EINVAL,
-					"%s: [host %s]: needs migrate = tcp:ADDRESS:PORT, where "
-					"its QEMU "
-					"listens",
-					path, name);
+					"%s: [host %s]: migrate=%s: must be tcp:ADDRESS:PORT, "
+					"PORT from 0 to 65535, or unix:PATH",
+					path, name, migrate != NULL ? migrate : "");
 			break;
 		}
 		*host = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s?}", "name", name, "command",
@@ -204,13 +246,13 @@ ctl_hosts_load(const char *path, const char *name, json_t **host, struct ctl_err
 				ctl_ini_value(section, "avpctl", "avpctl"), "switch",
 				ctl_ini_value(section, "switch", CTL_DEFAULT_SOCKET), "dir",
 				ctl_ini_value(section, "dir", CTL_VM_DEFAULT_DIR), "migrate",
-				ctl_ini_value(section, "migrate", NULL), "qemu",
-				ctl_ini_value(section, "qemu", NULL));
+				migrate, "qemu", ctl_ini_value(section, "qemu", NULL));
 		if (*host == NULL)
 			status = ctl_no_memory(err);
 	}
-	json_decref(sections);
+	list_hosts(sections, others, sizeof(others));
 	if (status == CTL_DONE && *host == NULL)
-		status = ctl_fail(err, ENOENT, "%s: no section [host %s]", path, name);
+		status = ctl_fail(err, ENOENT, "%s: no section [host %s]%s", path, name, others);
+	json_decref(sections);
 	return status;
 }

@@ -160,9 +160,9 @@ host_needs_an_address_for_migration(void **state)
 	(void)state;
 	write_file("[host b]\ncommand = ssh b\n[host c]\nmigrate = tcp:192.0.2.3:0\n");
 	assert_int_equal(ctl_hosts_load(path, "b", &host, &err), CTL_FAILED);
-	assert_non_null(strstr(err.msg, "[host b]: needs migrate"));
+	assert_non_null(strstr(err.msg, "[host b]: migrate=: must be tcp:"));
 	assert_int_equal(ctl_hosts_load(path, "d", &host, &err), CTL_FAILED);
-	assert_non_null(strstr(err.msg, "no section [host d]"));
+	assert_non_null(strstr(err.msg, "no section [host d]; there are: b, c"));
 	assert_int_equal(ctl_hosts_load(path, "c", &host, &err), CTL_DONE);
 	assert_string_equal(json_string_value(json_object_get(host, "avpctl")), "avpctl");
 	assert_string_equal(json_string_value(json_object_get(host, "command")), "");

@@ -64,10 +64,10 @@ class Vm(unittest.TestCase):
                        "[port p0]\nnetwork = blue\n%s\n" % (QEMU, options, more))
         return "config=" + path
 
-    def hosts(self):
+    def hosts(self, migrate="tcp:127.0.0.1:0"):
         path = os.path.join(self.folder, "hosts.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write("[host b]\ncommand = false\nmigrate = tcp:127.0.0.1:0\n")
+            file.write("[host b]\ncommand = false\nmigrate = %s\n" % migrate)
         return path
 
     def run_at(self, switch, *words):
@@ -191,14 +191,22 @@ class StartFails(Vm):
 class Migrate(Vm):
     """What is refused before anything begins; the VM goes on."""
 
-    def refused(self, switch, *words, status=1, says=""):
-        done = self.run_at(switch, "vm", "migrate", "vm1", "--hosts", self.hosts(), *words)
+    def refused(self, switch, *words, status=1, says="", **hosts):
+        done = self.run_at(switch, "vm", "migrate", "vm1", "--hosts", self.hosts(**hosts), *words)
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertIn(says, done.stderr)
 
     def test_without_a_host_it_is_a_mistake(self):
         with self.switch() as switch:
-            self.refused(switch, status=2, says="--to HOST")
+            self.refused(switch, status=2, says="--to HOST: a node of %s" % self.hosts())
+
+    def test_where_qemu_cannot_listen(self):
+        with self.switch() as switch:
+            for migrate in ("tcp:127.0.0.1:65536", "tcp:127.0.0.1:", "tcp:4444", "tcp:h:-1", "foo",
+                            "unix:", "tcp:h:1x"):
+                self.refused(switch, "--to", "b", migrate=migrate,
+                             says="hosts.conf: [host b]: migrate=%s: must be tcp:ADDRESS:PORT, "
+                                  "PORT from 0 to 65535, or unix:PATH" % migrate)
 
     def test_numbers_have_limits(self):
         with self.switch() as switch:
@@ -207,7 +215,7 @@ class Migrate(Vm):
 
     def test_unknown_vm_and_host(self):
         with self.switch() as switch:
-            self.refused(switch, "--to", "c", says="no section [host c]")
+            self.refused(switch, "--to", "c", says="no section [host c]; there are: b")
             self.refused(switch, "--to", "b", says="vm1: no such VM")
 
     def test_vm_that_does_not_run(self):
