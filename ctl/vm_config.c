@@ -197,7 +197,7 @@ is_migrate_address(const char *text)
 	return *end == '\0' && number <= UINT16_MAX;
 }
 
-/* "; there are a and b", or nothing. */
+/* "; there are: a, b", or nothing. */
 static void
 list_hosts(const json_t *sections, char *text, size_t size)
 {
@@ -250,9 +250,10 @@ ctl_hosts_load(const char *path, const char *name, json_t **host, struct ctl_err
 		if (*host == NULL)
 			status = ctl_no_memory(err);
 	}
-	list_hosts(sections, others, sizeof(others));
-	if (status == CTL_DONE && *host == NULL)
+	if (status == CTL_DONE && *host == NULL) {
+		list_hosts(sections, others, sizeof(others));
 		status = ctl_fail(err, ENOENT, "%s: no section [host %s]%s", path, name, others);
+	}
 	json_decref(sections);
 	return status;
 }
