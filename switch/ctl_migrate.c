@@ -41,8 +41,9 @@ static const struct param detach_table[] = {
 
 static const struct param attach_table[] = {
 		PARAM("names", PARAM_LIST, struct move_params, names, .required = true),
+		/* 0: nobody is waited for */
 		PARAM("timeout_ms", PARAM_UINT, struct move_params, timeout_ms,
-				.min = TIMEOUT_MS_MIN, .max = TIMEOUT_MS_MAX),
+				.max = TIMEOUT_MS_MAX),
 		PARAM("announce", PARAM_BOOL, struct move_params, announce),
 		{0},
 };

@@ -100,7 +100,7 @@ enum port_move_result {
 	PORT_MOVE_OK,
 	PORT_MOVE_TIMEOUT,
 	PORT_MOVE_GUEST_ERROR,
-	PORT_MOVE_ABSENT, /* nobody is connected to the port */
+	PORT_MOVE_ABSENT, /* nobody is connected to the port, or has no driver for it */
 	PORT_MOVE_CANCELLED,
 	PORT_MOVE_FAILED, /* the driver refused, see the log */
 };
@@ -117,7 +117,6 @@ struct port_move {
 	enum port_move_state state;
 	enum port_move_state returns_to; /* after a detach */
 	bool has_error;                  /* the last detach or attach did not end well */
-	bool was_absent;                 /* nobody was connected when the guest was asked */
 	bool is_asked;                   /* the guest has been asked */
 	bool announces;                  /* when attached */
 	uint32_t group;                  /* ports of the last request, a VM's, have the same */

@@ -86,14 +86,6 @@ finish(struct port *port, enum port_move_result result, uint32_t took_us)
 		done(port->move.done_arg, port, result, took_us);
 }
 
-static bool
-is_connected(const struct port *port)
-{
-	struct rte_avp_host_info info;
-
-	return rte_avp_host_info_get(port->id, &info) == 0 && info.connected != 0;
-}
-
 /* Are all ports of this one's request @ready? */
 static bool
 group_is(struct sw *sw, const struct port *port, bool (*ready)(struct port *port, uint64_t now))
@@ -137,7 +129,6 @@ ask(struct port *port)
 	int rc;
 
 	move->is_asked = true;
-	move->was_absent = !is_connected(port);
 	rc = move->state == PORT_MOVE_ATTACHING
 			? rte_avp_host_attach_begin(port->id, move->timeout_ms)
 			: rte_avp_host_detach_begin(port->id, move->timeout_ms);
@@ -149,12 +140,12 @@ ask(struct port *port)
 }
 
 static enum port_move_result
-result_of(const struct port *port, int rc)
+result_of(int rc)
 {
 	switch (rc) {
 	case 0:
 	case -EALREADY:
-		return port->move.was_absent ? PORT_MOVE_ABSENT : PORT_MOVE_OK;
+		return PORT_MOVE_OK;
 	case -ETIMEDOUT:
 		return PORT_MOVE_TIMEOUT;
 	case -EIO:
@@ -170,7 +161,7 @@ static void
 reached(struct sw *sw, struct port *port, int rc, uint32_t took_us)
 {
 	struct port_move *move = &port->move;
-	enum port_move_result result = result_of(port, rc);
+	enum port_move_result result = result_of(rc);
 	bool attached = move->state == PORT_MOVE_ATTACHING;
 
 	move->has_error = result != PORT_MOVE_OK && result != PORT_MOVE_ABSENT;

@@ -18,6 +18,7 @@ client_connected(void *ctx)
 
 	dev->counters.connects++;
 	dev->guest.connected = 1;
+	dev->is_expected = avpd_migrate_detached(&dev->migrate);
 	/* the last client may have written over these, and the driver is to see what is here now */
 	avpd_info_write(dev);
 	avpd_ctrl_format(&dev->ctrl);
@@ -99,6 +100,7 @@ client_read(void *ctx, uint32_t region, uint64_t off, void *data, uint32_t size)
 
 	switch (region) {
 	case AVP_BAR_MMIO:
+		dev->has_driver = true;
 		avpd_regs_read(&dev->regs, off, data, size);
 		return 0;
 	case AVP_BAR_MSIX:
@@ -135,6 +137,7 @@ client_write(void *ctx, uint32_t region, uint64_t off, const void *data, uint32_
 
 	switch (region) {
 	case AVP_BAR_MMIO:
+		dev->has_driver = true;
 		regs_write(dev, off, data, size);
 		return 0;
 	case AVP_BAR_MSIX:

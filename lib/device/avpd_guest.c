@@ -158,8 +158,10 @@ take_request(struct avpd_device *dev)
 {
 	const struct avpd_guest before = dev->guest;
 	const bool detached = avpd_migrate_detached(&dev->migrate);
+	const enum avpd_ctrl_result event = avpd_ctrl_take(&dev->ctrl, &dev->guest, detached);
 
-	switch (avpd_ctrl_take(&dev->ctrl, &dev->guest, detached)) {
+	dev->has_driver |= event != AVPD_CTRL_NONE;
+	switch (event) {
 	case AVPD_CTRL_NONE:
 		return false;
 	case AVPD_CTRL_BAD:
@@ -247,32 +249,44 @@ migrated(struct avpd_device *dev, int32_t result)
 		answer(dev, -EBUSY);
 	avpd_guest_changed(dev, reset);
 	avpd_chan_migrated(dev, dev->migrate_serial, result);
+	dev->is_expected &= detached;
 	avp_log(dev->log, AVP_LOG_NOTICE, "%s: %s: %s", dev->name,
 			detached ? "detached" : "attached",
-			result == 0 ? "acknowledged" : strerror(-result));
+			result == 0                           ? "acknowledged"
+					: result == -ENOTCONN ? "no driver to acknowledge it"
+							      : strerror(-result));
+}
+
+/* There is nobody to ask, or who was expected is not. A driver that comes now reads the status. */
+static void
+migrate_alone(struct avpd_device *dev)
+{
+	int32_t result;
+
+	if (dev->guest.connected)
+		avpd_migrate_expired(&dev->migrate, &result);
+	else
+		avpd_migrate_guest_gone(&dev->migrate, &result);
+	dev->regs.migration_status = dev->migrate.status;
+	migrated(dev, -ENOTCONN);
 }
 
 /* Begin what dev->migrate has been told. */
 static void
 migrate_begin(struct avpd_device *dev, const struct avpd_ask *ask)
 {
-	/* 0 would stop the timer */
-	const uint64_t timeout_ms = ask->timeout_ms == 0 ? 1 : ask->timeout_ms;
-	int32_t result;
-
 	dev->migrate_serial = ask->serial;
 	dev->regs.migration_status = dev->migrate.status;
 	dev->regs.migration_ack = AVP_MIGRATION_NONE;
 	avpd_guest_changed(dev, false);
-	if (!dev->guest.connected) {
-		avpd_migrate_guest_gone(&dev->migrate, &result);
-		dev->regs.migration_status = dev->migrate.status;
-		migrated(dev, 0);
-		return;
+	if (dev->guest.connected) {
+		dev->regs.intr_status |= AVP_INTR_MIGRATION;
+		avpd_guest_intr_update(dev);
 	}
-	dev->regs.intr_status |= AVP_INTR_MIGRATION;
-	avp_timer_set(&dev->migrate_timer, timeout_ms * US_PER_MS, 0);
-	avpd_guest_intr_update(dev);
+	if (dev->guest.connected && (dev->has_driver || dev->is_expected) && ask->timeout_ms != 0)
+		avp_timer_set(&dev->migrate_timer, (uint64_t)ask->timeout_ms * US_PER_MS, 0);
+	else
+		migrate_alone(dev);
 }
 
 /* The other of the two is under way: it will not end any more. */
@@ -358,6 +372,7 @@ avpd_guest_gone(struct avpd_device *dev)
 	avpd_irq_reset(&dev->irq);
 	avpd_ctrl_format(&dev->ctrl);
 	guest_clear(dev);
+	dev->has_driver = false;
 	avpd_guest_changed(dev, true);
 	if (ended)
 		migrated(dev, result);

@@ -77,6 +77,8 @@ struct avpd_device {
 	struct avpd_ctrl ctrl;
 	struct avpd_migrate migrate;
 	uint32_t migrate_serial; /* of the request that began what is pending */
+	bool has_driver;         /* one has used registers or control slot since the last reset */
+	bool is_expected; /* ... or may be on its way: the client came to a detached device */
 	struct avpd_chan chan;
 
 	struct avpd_guest guest;

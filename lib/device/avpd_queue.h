@@ -79,7 +79,7 @@ struct avpd_host {
 
 /** A request for a detach or attach. */
 struct avpd_ask {
-	uint32_t timeout_ms; /* for the guest's acknowledge */
+	uint32_t timeout_ms; /* for the guest's acknowledge; 0: do not wait for one */
 	uint32_t serial;     /* any number: names the request in its answer */
 };
 
@@ -92,10 +92,11 @@ struct avpd_msg {
 			uint8_t reset;
 		} state;
 		struct {
-			int32_t result;     /* 0, also when there is no client to ask;
+			int32_t result;     /* 0;
 					     * -ETIMEDOUT: no acknowledge, moved all the same;
 					     * -EIO: the guest answered with an error;
-					     * -ENOTCONN: client gone before it attached;
+					     * -ENOTCONN: there is no client, or no driver, or it
+					     * went before it attached;
 					     * -EALREADY: under way, or nothing to do;
 					     * -ECANCELED: the other one was asked for */
 			uint32_t migration; /* enum avp_migration reached */

@@ -203,6 +203,7 @@ a_guest_that_is_merely_probed_acknowledges(void **state)
 	(void)state;
 	open_port(0, NULL);
 	assert_int_equal(sim_guest_connect(&guests[0], ports[0].socket), 0);
+	assert_int_equal(reg_read(0, AVP_REG_MIGRATION_STATUS), AVP_MIGRATION_NONE);
 	assert_int_equal(rte_avp_host_detach_begin(ports[0].id, LONG_MS), 0);
 	acknowledge(0, AVP_MIGRATION_DETACHED);
 	assert_int_equal(result_of(0, NULL), 0);
@@ -219,15 +220,48 @@ an_absent_guest_is_not_waited_for(void **state)
 	(void)state;
 	open_port(0, NULL);
 	assert_int_equal(rte_avp_host_detach_begin(ports[0].id, LONG_MS), 0);
-	assert_int_equal(result_of(0, &took_us), 0);
+	assert_int_equal(result_of(0, &took_us), -ENOTCONN);
 	assert_in_range(took_us, 0, LONG_MS * 1000 / 2);
 	assert_detached(0);
 	assert_int_equal(rte_avp_host_attach_begin(ports[0].id, LONG_MS), 0);
-	assert_int_equal(result_of(0, &took_us), 0);
+	assert_int_equal(result_of(0, &took_us), -ENOTCONN);
 	/* who comes now is no guest that comes back */
 	assert_int_equal(sim_guest_start(&guests[0], ports[0].socket, 1, 0), 0);
 	assert_int_equal(reg_read(0, AVP_REG_MIGRATION_STATUS), AVP_MIGRATION_NONE);
 	assert_works(0);
+	close_port(0);
+}
+
+static void
+a_guest_without_a_driver_is_not_waited_for(void **state)
+{
+	uint32_t took_us = UINT32_MAX;
+
+	(void)state;
+	open_port(0, NULL);
+	assert_int_equal(sim_guest_connect(&guests[0], ports[0].socket), 0);
+	assert_int_equal(rte_avp_host_detach(ports[0].id, LONG_MS), -ENOTCONN);
+	assert_detached(0);
+	assert_int_equal(rte_avp_host_attach_begin(ports[0].id, LONG_MS), 0);
+	assert_int_equal(result_of(0, &took_us), -ENOTCONN);
+	assert_in_range(took_us, 0, LONG_MS * 1000 / 2);
+	/* a driver that comes now works */
+	assert_int_equal(reg_read(0, AVP_REG_MIGRATION_STATUS), AVP_MIGRATION_ATTACHED);
+	assert_int_equal(sim_guest_open_ctrl(&guests[0]), 0);
+	assert_int_equal(sim_guest_configure(&guests[0], 1, 1, 0, true), 0);
+	assert_works(0);
+	close_port(0);
+}
+
+/* Its guest had no driver where it comes from. */
+static void
+an_incoming_guest_that_is_not_expected_is_not_waited_for(void **state)
+{
+	(void)state;
+	open_port(0, "incoming=1");
+	assert_int_equal(sim_guest_connect(&guests[0], ports[0].socket), 0);
+	assert_int_equal(rte_avp_host_attach(ports[0].id, 0), -ENOTCONN);
+	assert_int_equal(info_of(0).migration, AVP_MIGRATION_ATTACHED);
 	close_port(0);
 }
 
@@ -464,6 +498,8 @@ main(void)
 			TEST(what_makes_no_sense_is_refused),
 			TEST(a_guest_that_is_merely_probed_acknowledges),
 			TEST(an_absent_guest_is_not_waited_for),
+			TEST(a_guest_without_a_driver_is_not_waited_for),
+			TEST(an_incoming_guest_that_is_not_expected_is_not_waited_for),
 			TEST(a_hung_guest_loses_the_device_when_its_time_is_over),
 			TEST(a_guest_that_fails_loses_the_device_at_once),
 			TEST(an_acknowledge_of_something_else_is_none),

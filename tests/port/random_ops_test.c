@@ -646,6 +646,16 @@ can_reset(const struct world *w)
 	return w->host_present && !w->guest_present && !w->detached;
 }
 
+/* The end of a detach or attach. Nobody to ask is right where no guest is, or one that has not
+ * connected again yet. */
+static int
+asked(const struct world *w, int ret)
+{
+	if (ret == 0 && !w->guest_present)
+		random_die("somebody has acknowledged");
+	return ret == -ENOTCONN ? 0 : ret;
+}
+
 /* A driver that is too slow acknowledges with an error: it is detached all the same. */
 static void
 detach(struct world *w)
@@ -653,11 +663,11 @@ detach(struct world *w)
 	int ret;
 
 	loss_begin();
-	ret = rte_avp_host_detach(w->host.port_id, RANDOM_LIMIT_MS);
+	ret = asked(w, rte_avp_host_detach(w->host.port_id, RANDOM_LIMIT_MS));
 	random_trace("  detach: %d", ret);
 	if (ret != 0 && ret != -EIO)
 		random_die("detach: %s", rte_strerror(-ret));
-	w->nb_again += ret != 0;
+	w->nb_again += ret == -EIO;
 	w->detached = true;
 	if (w->guest_present)
 		wait_link(&w->guest, false);
@@ -672,7 +682,7 @@ attach(struct world *w)
 
 	loss_begin();
 	do
-		ret = rte_avp_host_attach(w->host.port_id, RANDOM_LIMIT_MS);
+		ret = asked(w, rte_avp_host_attach(w->host.port_id, RANDOM_LIMIT_MS));
 	while (again(w, ret == -EIO ? -ETIMEDOUT : ret, 0, limit));
 	w->detached = false;
 	loss_end();

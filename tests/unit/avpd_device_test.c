@@ -705,7 +705,7 @@ guest_lets_go_and_comes_back(void **state)
 }
 
 static void
-detach_without_driver_times_out_and_is_reached(void **state)
+detach_of_a_silent_driver_times_out_and_is_reached(void **state)
 {
 	struct avpd_fixture *f = *state;
 	struct fake_guest g;
@@ -754,7 +754,7 @@ driver_that_is_probed_while_detached_is_told_so(void **state)
 	avpd_fixture_open_view(f);
 	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
 	msg = wait_migrated(f); /* nobody to ask: at once */
-	assert_int_equal(msg.migrated.result, 0);
+	assert_int_equal(msg.migrated.result, -ENOTCONN);
 	fake_guest_connect(&g, f);
 	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 1);
 	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 1);
@@ -764,6 +764,92 @@ driver_that_is_probed_while_detached_is_told_so(void **state)
 	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
 	msg = wait_migrated(f);
 	assert_int_equal(msg.migrated.result, -EALREADY);
+	fake_guest_disconnect(&g);
+}
+
+/* The end of a request that nobody acknowledges, and that may not last. */
+static void
+expect_alone(struct avpd_fixture *f, enum avp_migration reached)
+{
+	struct avpd_msg msg = wait_migrated(f);
+
+	assert_int_equal(msg.migrated.result, -ENOTCONN);
+	assert_int_equal(msg.migrated.migration, reached);
+}
+
+static void
+guest_without_a_driver_is_not_waited_for(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+	uint16_t config;
+
+	avpd_fixture_open_view(f);
+	fake_guest_connect(&g, f);
+	/* what firmware and kernels look at */
+	assert_int_equal(vuser_client_read(g.client, 7, 0, &config, sizeof(config)), 0);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
+	expect_alone(f, AVP_MIGRATION_DETACHED);
+	avpd_fixture_send(f, AVPD_MSG_ATTACH, 0, AVPD_FIXTURE_WAIT_MS);
+	expect_alone(f, AVP_MIGRATION_ATTACHED);
+	fake_guest_disconnect(&g);
+}
+
+static void
+reset_makes_a_guest_one_without_a_driver(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+
+	avpd_fixture_open_view(f);
+	connect_running(f, &g);
+	avpd_fixture_answer_all(f);
+	assert_int_equal(vuser_client_reset(g.client), 0);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
+	expect_alone(f, AVP_MIGRATION_DETACHED);
+	fake_guest_disconnect(&g);
+}
+
+static void
+driver_that_has_only_written_a_register_is_waited_for(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct fake_guest g;
+	struct avpd_msg msg;
+
+	avpd_fixture_open_view(f);
+	fake_guest_connect(&g, f);
+	fake_guest_write_reg(&g, AVP_REG_INTR_MASK, 0);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, 20);
+	msg = wait_migrated(f);
+	assert_int_equal(msg.migrated.result, -ETIMEDOUT);
+	fake_guest_disconnect(&g);
+}
+
+static void
+driver_that_comes_while_nobody_is_waited_for_learns_of_the_attach(void **state)
+{
+	struct avpd_fixture *f = *state;
+	struct avp_request config;
+	struct fake_guest g;
+
+	avpd_fixture_open_view(f);
+	fake_guest_connect(&g, f);
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
+	expect_alone(f, AVP_MIGRATION_DETACHED);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 1);
+	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 1);
+	avpd_fixture_send(f, AVPD_MSG_ATTACH, 0, 0);
+	expect_alone(f, AVP_MIGRATION_ATTACHED);
+	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 2);
+	fake_guest_find_ctrl(&g);
+	config = fake_guest_configuration(&g, true);
+	assert_int_equal(request_with_datapath(f, &g, &config), 0);
+	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 2);
+	/* now it is one to wait for */
+	avpd_fixture_send(f, AVPD_MSG_DETACH, 0, 20);
+	assert_int_equal(wait_migrated(f).migrated.result, -ETIMEDOUT);
 	fake_guest_disconnect(&g);
 }
 
@@ -782,6 +868,7 @@ client_that_goes_ends_the_handshake(void **state)
 	msg = wait_migrated(f);
 	assert_int_equal(msg.migrated.result, 0);
 	fake_guest_connect(&g, f);
+	assert_int_equal(fake_guest_read_reg(&g, AVP_REG_MIGRATION_STATUS), 1);
 	avpd_fixture_send(f, AVPD_MSG_ATTACH, 0, AVPD_FIXTURE_WAIT_MS);
 	assert_true(fake_guest_interrupted(&g, AVPD_FIXTURE_WAIT_MS));
 	disconnect(f, &g);
@@ -884,6 +971,29 @@ incoming_device_shows_that_it_is_detached(void **state)
 	fake_guest_write_reg(&g, AVP_REG_MIGRATION_ACK, 2);
 	msg = wait_migrated(&f);
 	assert_int_equal(msg.migrated.result, 0);
+	fake_guest_disconnect(&g);
+	avpd_fixture_stop(&f);
+}
+
+/* It has not used its registers yet: it does not run. */
+static void
+guest_from_elsewhere_is_waited_for(void **state)
+{
+	struct avpd_fixture f;
+	struct fake_guest g;
+
+	(void)state;
+	avpd_fixture_init(&f);
+	f.conf.incoming = true;
+	avpd_fixture_start(&f);
+	avpd_fixture_open_view(&f);
+	fake_guest_connect(&g, &f);
+	assert_int_equal(vuser_client_reset(g.client), 0);
+	avpd_fixture_send(&f, AVPD_MSG_ATTACH, 0, 20);
+	assert_int_equal(wait_migrated(&f).migrated.result, -ETIMEDOUT);
+	/* it has not come: there is no driver */
+	avpd_fixture_send(&f, AVPD_MSG_DETACH, 0, AVPD_FIXTURE_WAIT_MS);
+	expect_alone(&f, AVP_MIGRATION_DETACHED);
 	fake_guest_disconnect(&g);
 	avpd_fixture_stop(&f);
 }
@@ -1203,13 +1313,18 @@ main(void)
 			TEST(thousand_connections_leave_nothing_behind),
 			TEST(reset_clears_what_the_driver_did),
 			TEST(guest_lets_go_and_comes_back),
-			TEST(detach_without_driver_times_out_and_is_reached),
+			TEST(detach_of_a_silent_driver_times_out_and_is_reached),
 			TEST(guest_that_fails_to_let_go_is_detached),
 			TEST(driver_that_is_probed_while_detached_is_told_so),
+			TEST(guest_without_a_driver_is_not_waited_for),
+			TEST(reset_makes_a_guest_one_without_a_driver),
+			TEST(driver_that_has_only_written_a_register_is_waited_for),
+			TEST(driver_that_comes_while_nobody_is_waited_for_learns_of_the_attach),
 			TEST(client_that_goes_ends_the_handshake),
 			TEST(attach_calls_a_detach_off),
 			TEST(attach_calls_a_detach_off_that_is_half_done),
 			cmocka_unit_test(incoming_device_shows_that_it_is_detached),
+			cmocka_unit_test(guest_from_elsewhere_is_waited_for),
 			TEST(masked_interrupt_waits_for_the_mask),
 			TEST(interrupt_waits_for_its_vector),
 			TEST(changes_of_the_hosts_link_and_mtu_interrupt_a_guest_that_wants_them),

@@ -101,7 +101,7 @@ migrate_begin(uint16_t port_id, uint32_t type, uint32_t timeout_ms, uint32_t *se
 
 	if (port == NULL)
 		return -ENODEV;
-	if (timeout_ms == 0 || timeout_ms > MAX_MIGRATE_MS)
+	if (timeout_ms > MAX_MIGRATE_MS || (timeout_ms == 0 && type == AVPD_MSG_DETACH))
 		return -EINVAL;
 	return avph_migration_begin(port, type, timeout_ms, serial);
 }

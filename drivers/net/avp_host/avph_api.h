@@ -71,10 +71,11 @@ int rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
  * A request replaces one of the other kind that is under way on the port: that way a detach is
  * called off.
  *
- * @timeout_ms  1..60000, for the guest's acknowledge
- * Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY when the same is under way, -EPIPE when the
- * port's device is broken, -EAGAIN when too much is under way with it. Control context: takes a
- * call into the control thread. May be called in a callback of ethdev.
+ * @timeout_ms  1..60000, for the guest's acknowledge; for an attach also 0: nobody is waited for,
+ * as after a detach elsewhere that found no driver Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY
+ * when the same is under way, -EPIPE when the port's device is broken, -EAGAIN when too much is
+ * under way with it. Control context: takes a call into the control thread. May be called in a
+ * callback of ethdev.
  */
 int rte_avp_host_detach_begin(uint16_t port_id, uint32_t timeout_ms);
 int rte_avp_host_attach_begin(uint16_t port_id, uint32_t timeout_ms);
@@ -83,9 +84,9 @@ int rte_avp_host_attach_begin(uint16_t port_id, uint32_t timeout_ms);
  * How did the last detach or attach end?
  *
  * @result   out, unless NULL: 0; -ETIMEDOUT when the guest has not acknowledged in time; -EIO when
- * it acknowledged with an error; -EALREADY when there was nothing to do; -ENOTCONN when the client
- * went before it had attached; -EPIPE. Detached or attached it is in any case. Without a client: 0,
- * at once (rte_avp_host_info.connected tells).
+ * it acknowledged with an error; -EALREADY when there was nothing to do; -ENOTCONN, at once, when
+ * nobody is there to ask: no client, or one whose guest has no driver for the device; also when the
+ * client went before it had attached; -EPIPE. Detached or attached it is in any case.
  * @took_us  out, unless NULL: from begin to end
  * Returns 0 when both are filled in, -EINPROGRESS, -ENOENT when there was no request yet, -ENODEV.
  * Any thread that keeps the port from being closed; waits for nothing.
