@@ -270,7 +270,9 @@ ctl_migration_keep_results(struct ctl_migration *m, const char *what, const json
 			json_object_set_new(m->ports, name, port);
 		}
 		json_object_set(port, what, result);
-		if (strcmp(word, "ok") != 0)
+		if (strcmp(word, "absent") == 0)
+			ctl_migration_note(m, "%s: %s: its guest has no driver for it", name, what);
+		else if (strcmp(word, "ok") != 0)
 			ctl_migration_note(m, "%s: %s: %s: the guest is moved all the same", name,
 					what, word);
 	}
@@ -380,6 +382,20 @@ collect_addresses(struct ctl_migration *m)
 	return all;
 }
 
+/* Ports whose guest has no driver for them, as far as the detach has told. */
+static json_t *
+absent_names(struct ctl_migration *m)
+{
+	json_t *names = json_array(), *port;
+	const char *name;
+
+	json_object_foreach (m->ports, name, port) {
+		if (strcmp(ctl_member(json_object_get(port, "detach"), "result"), "absent") == 0)
+			json_array_append_new(names, json_string(name));
+	}
+	return names;
+}
+
 /* Parameters of port.attach at the other node. */
 static json_t *
 attach_params(struct ctl_migration *m)
@@ -403,8 +419,9 @@ run(struct ctl_migration *m, struct ctl_error *err)
 		return status;
 	m->asked = true;
 	status = ctl_peer_call(m->peer, "run",
-			json_pack("{s:O?, s:o, s:i}", "cards", m->cards, "attach", attach_params(m),
-					"load_ms", (int)m->stop_ms),
+			json_pack("{s:O?, s:o, s:o, s:i}", "cards", m->cards, "attach",
+					attach_params(m), "absent", absent_names(m), "load_ms",
+					(int)m->stop_ms),
 			m->stop_ms + m->attach_ms + 2 * m->ctl->timeout_ms, &result, &answered,
 			err);
 	if (status != CTL_DONE) {

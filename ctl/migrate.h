@@ -75,6 +75,9 @@ enum ctl_status ctl_migration_back(struct ctl_migration *m, struct ctl_error *er
 /** Have the VM and its ports run here, whatever state they are in. Used by `vm cancel` as well. */
 enum ctl_status ctl_migration_resume(struct ctl_migration *m, struct ctl_error *err);
 
+/** End QEMU's migration, if there is one, and have the VM run here. Its ports are left alone. */
+enum ctl_status ctl_migration_go_on(struct ctl_migration *m, struct ctl_error *err);
+
 /** After the VM runs elsewhere: what is here goes. */
 void ctl_migration_leave(struct ctl_migration *m);
 

@@ -75,6 +75,14 @@ run_vm(struct ctl_migration *m, struct ctl_error *err)
 }
 
 enum ctl_status
+ctl_migration_go_on(struct ctl_migration *m, struct ctl_error *err)
+{
+	enum ctl_status status = cancel_migration(m, err);
+
+	return status == CTL_DONE ? run_vm(m, err) : status;
+}
+
+enum ctl_status
 ctl_migration_attach_here(struct ctl_migration *m, struct ctl_error *err)
 {
 	enum ctl_status status = CTL_DONE;
@@ -109,9 +117,7 @@ ctl_migration_resume(struct ctl_migration *m, struct ctl_error *err)
 	m->qmp = NULL;
 	status = ctl_qmp_open(&m->qmp, ctl_vm_path(&m->vm, "qmp.sock", path), QMP_LIMIT_MS, &cause);
 	if (status == CTL_DONE)
-		status = cancel_migration(m, &cause);
-	if (status == CTL_DONE)
-		status = run_vm(m, &cause);
+		status = ctl_migration_go_on(m, &cause);
 	if (status != CTL_DONE) {
 		add_outcome(err, "%s does not run: its QEMU here %s: %.200s", m->vm.name,
 				ctl_vm_alive(&m->vm) ? "does not let it" : "has ended", cause.msg);

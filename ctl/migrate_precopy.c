@@ -170,7 +170,8 @@ precopy_run(struct ctl_migration *m, struct precopy *precopy, struct ctl_error *
 	}
 }
 
-/* Wait until the switch has answered, or QEMU has stopped the VM under the guest. */
+/* Wait until the switch has answered, QEMU has stopped the VM under the guest, or the user wants
+ * no more. */
 static enum ctl_status
 watch_detach(struct ctl_migration *m, struct precopy *precopy, struct ctl_error *err)
 {
@@ -184,7 +185,9 @@ watch_detach(struct ctl_migration *m, struct precopy *precopy, struct ctl_error 
 		status = ctl_client_wait(m->client, &limit, &answered, err);
 		if (status != CTL_DONE || answered)
 			return status;
-		status = query(m, precopy, &info, err);
+		status = ctl_migration_cancelled(m, err);
+		if (status == CTL_DONE)
+			status = query(m, precopy, &info, err);
 		if (status != CTL_DONE)
 			return status;
 		json_decref(info);
@@ -197,14 +200,8 @@ watch_detach(struct ctl_migration *m, struct precopy *precopy, struct ctl_error 
 static enum ctl_status
 call_off(struct ctl_migration *m, struct ctl_error *err)
 {
-	static const char *const ended[] = {"cancelled", NULL};
-	enum ctl_status status;
+	enum ctl_status status = ctl_migration_go_on(m, err);
 
-	status = ctl_qmp_call(m->qmp, "migrate_cancel", NULL, NULL, err);
-	if (status == CTL_DONE)
-		status = ctl_migration_wait(m, ended, m->stop_ms, err);
-	if (status == CTL_DONE)
-		status = ctl_qmp_call(m->qmp, "cont", NULL, NULL, err);
 	m->migrating = false;
 	if (status == CTL_DONE)
 		status = ctl_peer_call(m->peer, "abort", NULL, ABORT_LIMIT_MS, NULL, NULL, err);
@@ -236,8 +233,12 @@ detach(struct ctl_migration *m, struct precopy *precopy, struct ctl_error *err)
 		status = call_off(m, err);
 	if (status == CTL_DONE)
 		status = ctl_migration_switch_end(m, "port.detach", &results, err);
-	if (status != CTL_DONE)
+	if (status != CTL_DONE) {
+		/* on this connection the attach would have to wait for the answer */
+		ctl_client_close(m->client);
+		m->client = NULL;
 		return status;
+	}
 	ctl_migration_ended(m, "detach", began_us,
 			json_pack("{s:b, s:O}", "too_late", (int)precopy->early, "ports", results));
 	if (!precopy->early)
@@ -275,14 +276,15 @@ attempt(struct ctl_migration *m, struct precopy *precopy, struct ctl_error *err)
 {
 	enum ctl_status status;
 	json_t *where = NULL;
-	int64_t began_us;
+	int64_t began_us = 0;
 
 	status = ctl_migration_prepare(m, &where, err);
 	if (status == CTL_DONE)
 		status = ctl_migration_cancelled(m, err);
-	began_us = ctl_migration_begins(m, "precopy");
-	if (status == CTL_DONE)
+	if (status == CTL_DONE) {
+		began_us = ctl_migration_begins(m, "precopy");
 		status = start_migration(m, where, err);
+	}
 	json_decref(where);
 	if (status == CTL_DONE)
 		status = precopy_run(m, precopy, err);

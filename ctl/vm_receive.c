@@ -329,16 +329,55 @@ run_here(struct receive *receive, const json_t *params, struct ctl_error *err)
 	return status;
 }
 
-static enum ctl_status
-attach_ports(struct receive *receive, const json_t *params, json_t **ports, struct ctl_error *err)
+static bool
+has_name(const json_t *names, json_t *wanted)
 {
-	int64_t began_us = ctl_wall_us();
+	json_t *name;
+	size_t i;
+
+	json_array_foreach (names, i, name) {
+		if (json_equal(name, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* Attach these ports, and add the results. */
+static enum ctl_status
+attach_some(struct receive *receive, const json_t *attach, json_t *names, bool wait, json_t *ports,
+		struct ctl_error *err)
+{
+	json_t *params = json_copy((json_t *)(uintptr_t)attach);
+	json_t *results = NULL;
 	enum ctl_status status;
 
-	if (json_array_size(json_object_get(receive->vm.info, "ports")) == 0)
-		return CTL_DONE;
-	status = call_switch(receive, "port.attach", json_incref(json_object_get(params, "attach")),
-			ports, err);
+	json_object_set(params, "names", names);
+	if (!wait)
+		json_object_set_new(params, "timeout_ms", json_integer(0));
+	status = call_switch(receive, "port.attach", params, &results, err);
+	json_array_extend(ports, results);
+	json_decref(results);
+	return status;
+}
+
+/* Those first that a guest comes back to: it is waiting. */
+static enum ctl_status
+attach_ports(struct receive *receive, const json_t *params, json_t *ports, struct ctl_error *err)
+{
+	const json_t *attach = json_object_get(params, "attach");
+	const json_t *absent = json_object_get(params, "absent");
+	json_t *names[2] = {json_array(), json_array()}, *name;
+	int64_t began_us = ctl_wall_us();
+	enum ctl_status status = CTL_DONE;
+	size_t i;
+
+	json_array_foreach (json_object_get(attach, "names"), i, name)
+		json_array_append(names[has_name(absent, name) ? 1 : 0], name);
+	for (i = 0; i < 2; i++) {
+		if (status == CTL_DONE && json_array_size(names[i]) > 0)
+			status = attach_some(receive, attach, names[i], i == 0, ports, err);
+		json_decref(names[i]);
+	}
 	note_step(receive, "attach", began_us);
 	return status;
 }
@@ -348,7 +387,7 @@ receive_run(struct receive *receive, const json_t *params, json_t **result, stru
 {
 	struct ctl_error cause = {.msg = ""};
 	enum ctl_status status;
-	json_t *ports = NULL;
+	json_t *ports;
 
 	if (!receive->prepared)
 		return ctl_fail(err, EINVAL, "%s: not prepared", receive->vm.name);
@@ -360,8 +399,10 @@ receive_run(struct receive *receive, const json_t *params, json_t **result, stru
 		return status;
 	}
 	receive->ran = true;
-	attach_ports(receive, params, &ports, &cause);
-	*result = json_pack("{s:o, s:o*, s:s}", "steps", receive->steps, "ports", ports,
+	ports = json_array();
+	if (json_array_size(json_object_get(receive->vm.info, "ports")) > 0)
+		attach_ports(receive, params, ports, &cause);
+	*result = json_pack("{s:o, s:o, s:s}", "steps", receive->steps, "ports", ports,
 			"attach_error", cause.msg);
 	receive->steps = NULL;
 	return *result != NULL ? CTL_DONE : ctl_no_memory(err);

@@ -25,6 +25,7 @@ RATE = 500
 SLOW = "bandwidth_mbit=40"
 QUIET_S = 1
 LATE_S = 0.5
+LONG_S = 50  # and less than a guest is waited for
 UP_LIMIT_S = 60
 
 # Stands between the two avpctl: cuts the connection when it sees "run", before it or after it, and with
@@ -125,6 +126,18 @@ def move(run, *words):
     return result
 
 
+def check_empty(run):
+    """A VM in which nothing drives its cards yet costs no time-out."""
+    with run.checks("guest_without_a_driver_is_not_waited_for"):
+        begin = time.monotonic()
+        result = run.nodes.migrate(run.here, run.there, "detach_ms=60000", "attach_ms=60000")
+        run.expect_on(run.nodes.where)
+        for port in result["ports"].values():
+            for what in ("detach", "attach"):
+                expect(port[what]["result"] == "absent", result)
+        expect(time.monotonic() - begin < LONG_S, "took", time.monotonic() - begin)
+
+
 def check_moves(run):
     """There and back, with nothing lost."""
     run.expect_network()
@@ -175,6 +188,15 @@ def check_failures(run):
             done = nodes[run.here].run("vm", "cancel", "vm1", "dir=" + nodes[run.here].folder)
             expect(done.returncode == 0, done.stderr)
         stays(fail(run, cancel))
+    with run.checks("user_cancels_while_a_guest_hangs"):
+        begin = time.monotonic()
+        nodes.vm.run("kill -STOP %d" % nodes.vm.pmd.pid)
+        message = fail(run, lambda migration: migration.process.send_signal(signal.SIGINT),
+                       "detach_ms=60000", "attach_ms=500", when=("begin", "detach"))
+        took_s = time.monotonic() - begin
+        nodes.vm.run("kill -CONT %d" % nodes.vm.pmd.pid)
+        expect("cancelled" in message and took_s < LONG_S, message, took_s)
+        stays(message)
     with run.checks("destination_qemu_dies"):
         stays(fail(run, lambda _: kill_qemu(run, run.there)))
         run.expect_nothing_left(run.there)
@@ -311,7 +333,10 @@ def main():
         checks = Checks(nodes.print_logs)
         run = Run(nodes, checks, args.driver is not None)
         try:
-            nodes.start_vm("a", args.flavour, plugin).forward()
+            nodes.start_vm("a", args.flavour, plugin)
+            if "moves" in args.what:
+                check_empty(run)
+            nodes.vm.forward()
         except Exception:
             nodes.print_logs()
             raise
