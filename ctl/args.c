@@ -277,16 +277,17 @@ ctl_args_count(const char *what, const char *text, uint64_t *count, struct ctl_e
 }
 
 static enum ctl_status
-parse_number(const char *key, const char *text, json_t **value, struct ctl_error *err)
+parse_number(const struct ctl_key *key, const char *text, json_t **value, struct ctl_error *err)
 {
 	unsigned long long number;
 
 	errno = 0;
 	number = strtoull(text, NULL, 10);
 	if (!is_digits(text))
-		return ctl_usage(err, "%s=%s: not a number", key, text);
+		return ctl_usage(err, "%s=%s: not a number; %s: %s", key->name, text, key->name,
+				key->help);
 	if (errno != 0 || number > ARGS_MAX_NUMBER)
-		return ctl_usage(err, "%s=%s: too large", key, text);
+		return ctl_usage(err, "%s=%s: too large", key->name, text);
 	*value = json_integer((json_int_t)number);
 	return CTL_DONE;
 }
@@ -394,7 +395,7 @@ parse_pair(const struct ctl_command *command, const char *word, struct ctl_args 
 		return ctl_usage(err, "%s: given twice", name);
 	switch (key->kind) {
 	case CTL_KIND_NUMBER:
-		status = parse_number(name, text, &value, err);
+		status = parse_number(key, text, &value, err);
 		break;
 	case CTL_KIND_SWITCH:
 		status = parse_switch(name, text, &value, err);

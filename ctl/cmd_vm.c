@@ -202,16 +202,19 @@ collect(json_t *list, const char *dir, const char *name, struct ctl_error *err)
 	ctl_vm_fini(&vm);
 }
 
+/* The folder of the default need not be there yet; one that was named must. */
 static enum ctl_status
-collect_all(json_t *list, const char *dir, struct ctl_error *err)
+collect_all(json_t *list, const char *given, struct ctl_error *err)
 {
+	const char *dir = ctl_vm_dir(given);
 	struct dirent **entries;
 	int nb, i;
 
 	nb = scandir(dir, &entries, NULL, alphasort);
 	if (nb < 0)
-		return errno == ENOENT ? CTL_DONE
-				       : ctl_fail(err, errno, "%s: %s", dir, ctl_strerror(errno));
+		return errno == ENOENT && given == NULL
+				? CTL_DONE
+				: ctl_fail(err, errno, "%s: %s", dir, ctl_strerror(errno));
 	for (i = 0; i < nb; i++) {
 		if (entries[i]->d_name[0] != '.')
 			collect(list, dir, entries[i]->d_name, err);
@@ -250,14 +253,14 @@ print_vms(struct ctl *ctl, const json_t *list, struct ctl_error *err)
 enum ctl_status
 ctl_vm_show(struct ctl *ctl, const struct ctl_args *args, struct ctl_error *err)
 {
-	const char *dir = ctl_vm_dir(text_key(args, "dir"));
+	const char *dir = text_key(args, "dir");
 	enum ctl_status status = CTL_DONE;
 	json_t *list = json_array();
 
 	if (list == NULL)
 		return ctl_no_memory(err);
 	if (args->nb_words > 0) {
-		collect(list, dir, args->words[0], err);
+		collect(list, ctl_vm_dir(dir), args->words[0], err);
 		status = json_array_size(list) > 0 ? CTL_DONE : CTL_FAILED;
 	} else {
 		status = collect_all(list, dir, err);

@@ -65,7 +65,8 @@ static const struct ctl_key port_detach_keys[] = {
 
 static const struct ctl_key port_attach_keys[] = {
 		{"timeout_ms", CTL_KIND_NUMBER, "MS",
-				"for the guests to acknowledge, 1-60000; default 1000"},
+				"for the guests to acknowledge, 1-60000; 0: wait for none; default "
+				"1000"},
 		{"announce", CTL_KIND_SWITCH, "on|off",
 				"tell the network where the VM is now; default on"},
 		{"addresses", CTL_KIND_STRING, "JSON",
@@ -115,17 +116,21 @@ static const struct ctl_key vm_start_keys[] = {
 
 static const struct ctl_key vm_migrate_keys[] = {
 		{"downtime_ms", CTL_KIND_NUMBER, "MS",
-				"begin the switch-over when what is left takes this long; default "
-				"300"},
+				"begin the switch-over when what is left takes this long, 1-60000; "
+				"default 300"},
 		{"detach_ms", CTL_KIND_NUMBER, "MS",
-				"how long guests may take to let go of their ports; default 1000"},
+				"how long guests may take to let go of their ports, 1-60000; "
+				"default 1000"},
 		{"attach_ms", CTL_KIND_NUMBER, "MS",
-				"how long they may take to take them up again; default 10000"},
+				"how long they may take to take them up again, 1-60000; default "
+				"10000"},
 		{"stop_ms", CTL_KIND_NUMBER, "MS",
-				"turn back when the VM has stood still this long; default 10000"},
+				"turn back when the VM has stood still this long, 100-600000; "
+				"default 10000"},
 		{"timeout_s", CTL_KIND_NUMBER, "S",
-				"turn back when memory is not sent by then; default 600"},
-		{"bandwidth_mbit", CTL_KIND_NUMBER, "N", "at most; default: no limit"},
+				"turn back when memory is not sent by then, 1-86400; default 600"},
+		{"bandwidth_mbit", CTL_KIND_NUMBER, "N",
+				"QEMU sends no faster, 1-1000000; default: no limit"},
 		{"restore", CTL_KIND_SWITCH, "on|off",
 				"put back the cards' PCI configuration from outside; default on"},
 		{"log", CTL_KIND_STRING, "FILE", "append each step with its times, as JSON"},
@@ -161,7 +166,7 @@ const struct ctl_command ctl_commands[] = {
 				"have VMs let go of their ports; packets for them are held",
 				"All ports at once. Prints how each ended; the exit status is 1 "
 				"unless all are ok,\n"
-				"or absent: nobody was connected.\n",
+				"or absent: nobody is connected, or the guest has no driver.\n",
 				ctl_port_detach},
 		{"port", "attach", "NAME...", 1, CTL_MAX_WORDS, port_attach_keys, NULL,
 				"have VMs take up ports, here or where they were",

@@ -133,14 +133,16 @@ args_keys_become_json_of_their_kind(void **state)
 	ctl_args_fini(&args);
 }
 
+#define QUEUES "queues: avp: 1-8; vdev and pci: receive queues, 1-16"
+
 static void
 args_numbers_are_whole_and_fit_json(void **state)
 {
 	(void)state;
-	parse_fails("port add p0 queues=-1", "queues=-1: not a number");
-	parse_fails("port add p0 queues=1.5", "queues=1.5: not a number");
-	parse_fails("port add p0 queues=", "queues=: not a number");
-	parse_fails("port add p0 queues=0x10", "queues=0x10: not a number");
+	parse_fails("port add p0 queues=-1", "queues=-1: not a number; " QUEUES);
+	parse_fails("port add p0 queues=1.5", "queues=1.5: not a number; " QUEUES);
+	parse_fails("port add p0 queues=", "queues=: not a number; " QUEUES);
+	parse_fails("port add p0 queues=0x10", "queues=0x10: not a number; " QUEUES);
 	parse_fails("port add p0 queues=9007199254740992", "queues=9007199254740992: too large");
 	parse_fails("port add p0 queues=99999999999999999999",
 			"queues=99999999999999999999: too large");

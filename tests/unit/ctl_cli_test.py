@@ -419,7 +419,7 @@ class Errors(Cli):
                 ("port add network=blue", "port add: needs NAME"),
                 ("port add p0 netwrk=blue", 'netwrk: no such key; did you mean "network"?'),
                 ("port add p0 type avp", "type: keys are written KEY=VALUE: type=avp"),
-                ("port add p0 queues=two", "queues=two: not a number"),
+                ("port add p0 queues=two", "queues=two: not a number; queues: avp: 1-8; vdev and pci: receive queues, 1-16"),
                 ("port add p0 vlan_offload=maybe", "vlan_offload=maybe: on or off"),
                 ("port add p0 queues=1 queues=2", "queues: given twice"),
                 ("port add p0 device=x", "port add p0: device= needs type=vdev or type=pci"),

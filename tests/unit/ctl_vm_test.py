@@ -42,12 +42,13 @@ class Vm(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.folder = temporary.name
         self.dir = os.path.join(self.folder, "vm")
+        os.mkdir(self.dir)
         self.addCleanup(self.kill_all)
 
     def kill_all(self):
         """Whatever was started and not stopped."""
-        for name in os.listdir(self.dir) if os.path.isdir(self.dir) else []:
-            path = os.path.join(self.dir, name, "vm.json")
+        for name in os.listdir(self.folder + "/vm"):
+            path = os.path.join(self.folder, "vm", name, "vm.json")
             if os.path.exists(path):
                 with open(path, encoding="utf-8") as file:
                     pid = json.load(file).get("pid")
@@ -111,6 +112,13 @@ class StartAndStop(Vm):
             self.assertEqual(self.state(switch), [])
             self.start(switch, "--answer 'query-status={\"status\":\"paused\"}'")
             self.assertEqual(self.state(switch), ["paused"])
+
+    def test_show_of_a_folder_that_is_not_there(self):
+        with self.switch() as switch:
+            self.dir = os.path.join(self.folder, "none")
+            done = self.run_at(switch, "vm", "show")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("%s: no such file" % self.dir, done.stderr)
 
     def test_stop_ends_qemu_and_deletes_the_port_that_start_made(self):
         with self.switch() as switch:
@@ -212,6 +220,9 @@ class Migrate(Vm):
         with self.switch() as switch:
             self.refused(switch, "--to", "b", "downtime_ms=0", status=2,
                          says="downtime_ms=0: from 1 to 60000")
+            self.refused(switch, "--to", "b", "detach_ms=soon", status=2,
+                         says="detach_ms=soon: not a number; detach_ms: how long guests may take to "
+                              "let go of their ports, 1-60000; default 1000")
 
     def test_unknown_vm_and_host(self):
         with self.switch() as switch:
@@ -237,6 +248,38 @@ class Migrate(Vm):
             switch.answers["port.show"] = [there]
             self.refused(switch, "--to", "b", says="host b closed the connection; vm1 runs here")
             self.assertEqual(self.state(switch), ["running"])
+
+
+class Cancel(Vm):
+    """A VM that an avpctl which was killed has left behind."""
+
+    def cancel(self, *, migration, device=0):
+        """Cancel it, with its port as given; return the names of what was asked of the switch."""
+        port = {**PORT, "migration": migration, "avp": {**PORT["avp"], "migration": device}}
+        with self.switch(**{"port.attach": [{"name": "p0", "result": "ok"}]}) as switch:
+            self.start(switch, "--answer 'query-migrate={\"status\":\"none\"}'")
+            switch.answers["port.show"] = [port]
+            del switch.requests[:]
+            done = self.run_at(switch, "vm", "cancel", "vm1")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.state(switch), ["running"])
+            methods = [method for method, _ in switch.requests]
+            self.run_at(switch, "vm", "stop", "vm1")
+            return methods
+
+    def test_ports_that_are_detached_are_attached(self):
+        for migration in ("detached", "departed"):
+            with self.subTest(migration):
+                self.assertEqual(self.cancel(migration=migration), ["port.show", "port.attach"])
+
+    def test_ports_that_are_attached_are_left_alone(self):
+        self.assertEqual(self.cancel(migration="none"), ["port.show"])
+
+    def test_guest_that_has_not_acknowledged_a_detach_is_attached(self):
+        self.assertEqual(self.cancel(migration="error", device=1), ["port.show", "port.attach"])
+
+    def test_guest_that_has_not_acknowledged_an_attach_is_left_alone(self):
+        self.assertEqual(self.cancel(migration="error", device=2), ["port.show"])
 
 
 class Receive(Vm):
@@ -291,6 +334,19 @@ class Receive(Vm):
             self.assertEqual([step["step"] for step in answers[1]["result"]["steps"]],
                              ["load", "resume", "attach"])
             self.assertEqual(self.state(switch), ["running"])
+
+    def test_port_whose_guest_has_no_driver_is_attached_last_and_not_waited_for(self):
+        def attach(params):
+            return [{"name": name, "result": "ok"} for name in params["names"]]
+
+        with self.switch(version={}, **{"port.attach": attach}) as switch:
+            answers = self.talk(switch, self.prepare(query_migrate={"status": "completed"}),
+                                {"method": "run", "params": {
+                                    "load_ms": 1000, "absent": ["p0"],
+                                    "attach": {"names": ["p0", "p1"], "timeout_ms": 500}}})
+            self.assertEqual([port["name"] for port in answers[1]["result"]["ports"]], ["p1", "p0"])
+            self.assertEqual([params for method, params in switch.requests if method == "port.attach"],
+                             [{"names": ["p1"], "timeout_ms": 500}, {"names": ["p0"], "timeout_ms": 0}])
 
     def test_vm_that_did_not_arrive_is_not_run(self):
         failed = {"status": "failed", "error-desc": "lost"}
