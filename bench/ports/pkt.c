@@ -136,11 +136,12 @@ pkt_swap_addrs(struct rte_mbuf *mbuf)
 	eth->src_addr = addr;
 }
 
-/* Change every byte but the addresses; the packet stays one that a switch forwards. */
+/* Change every byte behind the IP header: a packet that looks like a fragment would wait for others
+ * in the kernel, whose packet sockets put fragments together. */
 static void
 pkt_rewrite(struct rte_mbuf *mbuf)
 {
-	uint32_t skip = sizeof(struct rte_ether_hdr) + 2;
+	uint32_t skip = sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr);
 
 	for (struct rte_mbuf *seg = mbuf; seg != NULL; seg = seg->next) {
 		uint8_t *data = rte_pktmbuf_mtod(seg, uint8_t *);
