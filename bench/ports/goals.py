@@ -106,23 +106,25 @@ def lost(report, place):
     return sum(p["lost"] for p in ours), len(ours)
 
 
+def best_of(rows, place, avp, timed):
+    """(figure, row) of the best of AVP, or of its rivals; None without any."""
+    some = [(1 / r[place]["round_trip_p50_ns"] if timed else r[place]["mpps"], r)
+            for r in rows if place in r and r["avp"] == avp]
+    return max(some, key=lambda entry: entry[0], default=None)
+
+
 def slower(report, place):
     """Tables in which the best of AVP is behind a rival; and how many tables there are."""
     behind = []
     nb = 0
     for key, work in report["works"].items():
-        rows = {name: result for name, result in report["results"][key].items()
-                if place in result and name != report["limit"]}
+        rows = [row for name, row in report["results"][key].items() if name != report["limit"]]
         timed = work["test"] in plots.TIMED
-
-        def best(avp, rows=rows, timed=timed):
-            values = [1 / r[place]["round_trip_p50_ns"] if timed else r[place]["mpps"]
-                      for r in rows.values() if r["avp"] == avp]
-            return max(values, default=None)
-        if best(True) is None or best(False) is None:
+        ours, theirs = (best_of(rows, place, avp, timed) for avp in (True, False))
+        if ours is None or theirs is None:
             continue
         nb += 1
-        if best(True) < best(False):
+        if ours[0] < theirs[0]:
             behind.append(key)
     return behind, nb
 

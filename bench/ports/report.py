@@ -4,8 +4,10 @@
 """Tables of a run, as text and as Markdown.
 
     report.py --doc docs/performance.md ports.json
+    report.py --doc docs/performance.md --brief ports-full.json
 
-puts the tables and plots of a run into the document, between its markers.
+puts the tables and plots of a run into the document, between its markers; the latter one table with a
+row for each work.
 """
 
 import argparse
@@ -119,20 +121,52 @@ def as_markdown(report, plots_at="", places=None):
     return "\n\n".join(parts) + "\n"
 
 
+def brief_table(report, place):
+    """Header and rows: the best of AVP and of its rivals in each work."""
+    rows = []
+    for key, work in report["works"].items():
+        timed = work["test"] in plots.TIMED
+        results = [r for name, r in report["results"][key].items() if name != report["limit"]]
+        ours, theirs = (goals.best_of(results, place, avp, timed) for avp in (True, False))
+        if ours is None or theirs is None:
+            continue
+
+        def cell(row, timed=timed):
+            figure = row[place]["round_trip_p50_ns"] if timed else row[place]["mpps"]
+            return number(figure, "%.0f ns" if timed else "%.2f")
+        rows.append([work["title"], ours[1]["label"], cell(ours[1]), theirs[1]["label"], cell(theirs[1]),
+                     "%.2f" % (ours[0] / theirs[0]), "%d, %d" % (ours[1][place]["n"], theirs[1][place]["n"])])
+    return ["", "best of AVP", "Mpps, or p50", "best rival", "Mpps, or p50", "ratio", "n"], rows
+
+
+def as_brief(report):
+    header, rows = brief_table(report, report["main_place"])
+    about = report["about"]
+    return "\n\n".join([
+        "Commit %(commit)s, `%(command)s`, %(date)s, same machine." % about, counts_text(report),
+        markdown_table(header, rows)]) + "\n"
+
+
 MARKERS = ("<!-- generated: bench/ports/report.py -->", "<!-- generated: end -->")
+BRIEF_MARKERS = ("<!-- generated: bench/ports/report.py --brief -->", "<!-- generated: end of brief -->")
 DOC_PLOTS = "performance"  # folder beside the document
+
+
+def put_between(path, markers, part):
+    """Put this part into the document."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    block = re.compile(re.escape(markers[0]) + ".*" + re.escape(markers[1]), re.DOTALL)
+    if not block.search(text):
+        sys.exit("report.py: %s: no line %s" % (path, markers[0]))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(block.sub(lambda _: "%s\n\n%s\n%s" % (markers[0], part, markers[1]), text))
 
 
 def write_doc(path, report):
     """Put the report into the document, and its plots beside it."""
     places = {"near", report["main_place"]}
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    block = re.compile(re.escape(MARKERS[0]) + ".*" + re.escape(MARKERS[1]), re.DOTALL)
-    if not block.search(text):
-        sys.exit("report.py: %s: no line %s" % (path, MARKERS[0]))
-    tables = as_markdown(report, DOC_PLOTS + "/", places)
-    text = block.sub(lambda _: "%s\n\n%s\n%s" % (MARKERS[0], tables, MARKERS[1]), text)
+    put_between(path, MARKERS, as_markdown(report, DOC_PLOTS + "/", places))
     folder = os.path.join(os.path.dirname(os.path.abspath(path)), DOC_PLOTS)
     os.makedirs(folder, exist_ok=True)
     for name in os.listdir(folder):
@@ -141,17 +175,20 @@ def write_doc(path, report):
     for name, plot in plots.all_plots(report).items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(plot)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Put the tables of a run into a document.")
     parser.add_argument("--doc", required=True, help="document with markers")
+    parser.add_argument("--brief", action="store_true", help="one table with a row for each work")
     parser.add_argument("json", help="ports.json of the run")
     args = parser.parse_args()
     with open(args.json, encoding="utf-8") as file:
-        write_doc(args.doc, json.load(file))
+        report = json.load(file)
+    if args.brief:
+        put_between(args.doc, BRIEF_MARKERS, as_brief(report))
+    else:
+        write_doc(args.doc, report)
 
 
 if __name__ == "__main__":

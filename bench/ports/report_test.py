@@ -195,6 +195,26 @@ class Output(unittest.TestCase):
                 self.assertIn("(performance/ports-w.svg)", text)
             self.assertEqual(os.listdir(os.path.join(folder, "performance")), ["ports-w.svg"])
 
+    def test_brief_table_has_the_best_of_both_sides_of_each_work(self):
+        made = make_report([point("avp-copy", 20, 1), point("avp", 30, 1), point("memif", 10, 2),
+                            point("vhost", 15, 2), point("ring", 99, 2),
+                            point("avp", 1, 1, work="ping-v", round_trip=times(500)),
+                            point("memif", 1, 1, work="ping-v", round_trip=times(1000)),
+                            point("avp", 1, 1, work="alone")])
+        self.assertEqual(report.brief_table(made, "near")[1],
+                         [["Title", "avp", "30.00", "vhost", "15.00", "2.00", "1, 1"],
+                          ["Title", "avp", "500 ns", "memif", "1000 ns", "2.00", "1, 1"]])
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "doc.md")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("%s\n%s\n%s\nold\n%s\n" % (*report.MARKERS, *report.BRIEF_MARKERS))
+            report.put_between(path, report.BRIEF_MARKERS, report.as_brief(made))
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            self.assertTrue(text.startswith("%s\n%s\n%s\n" % (*report.MARKERS, report.BRIEF_MARKERS[0])))
+            self.assertIn("| Title | avp | 30.00 | vhost |", text)
+            self.assertNotIn("old", text)
+
     def test_plot_is_xml_with_a_bar_for_each_rival(self):
         root = xml.etree.ElementTree.fromstring(plots.svg(self.report, "w", ""))
         bars = [e for e in root if e.tag.endswith("rect") and e.get("height") == "16"]
@@ -212,7 +232,7 @@ class Works(unittest.TestCase):
         runner = types.SimpleNamespace(failed={}, not_measured={}, points=[
             point(work.rivals[0], 2, 1, work=work.key), point(work.reference, 1, 2, work=work.key)])
         args = types.SimpleNamespace(plan="default", seconds=540)
-        made = run.make_report(args, False, [work], runner)
+        made = run.make_report(run.about(args, False), [work], runner)
         self.assertEqual(made["about"]["command"], "bench/ports/run.py --plan default --seconds 540")
         self.assertEqual(list(made["results"][work.key]), [work.rivals[0], work.reference])
         self.assertTrue(goals.table(made))

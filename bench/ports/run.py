@@ -254,7 +254,7 @@ def about_rival(name):
     return {"label": RIVALS[name].label, "avp": RIVALS[name].avp}
 
 
-def make_report(args, huge, works, runner):
+def make_report(about_run, works, runner):
     """All of it, as it goes into the JSON."""
     points = runner.points
     pointing.prepare(points)
@@ -268,7 +268,7 @@ def make_report(args, huge, works, runner):
                 results[work.key][name] = {**about_rival(name), **pointing.summarize(some)}
     moved = sum(p["place"] == "moved" for p in points)
     left_out = sum(not p["usable"] for p in points)
-    return {"benchmark": "ports", "about": about(args, huge), "limit": LIMIT,
+    return {"benchmark": "ports", "about": about_run, "limit": LIMIT,
             "reference": REFERENCE,
             "works": {w.key: {"title": w.title, "test": w.test, "work": w.work, "sizes": w.sizes,
                               "reference": w.reference}
@@ -328,9 +328,10 @@ def main():
         seconds = args.seconds
     args.real_time = args.real_time and os.geteuid() == 0
     with huge_pages() as huge:
+        about_run = about(args, huge)  # before somebody changes the tree
         runner = Runner(args, huge)
         runner.run(works, seconds)
-    report = make_report(args, huge, works, runner)
+    report = make_report(about_run, works, runner)
     print(reporting.as_text(report))
     if args.out:
         write(args.out, report)
