@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -42,6 +43,27 @@ avp_vlan_remove(struct rte_mbuf *mbuf)
 
 	memmove(data + AVP_VLAN_SIZE, data, AVP_MACS_SIZE);
 	rte_pktmbuf_adj(mbuf, AVP_VLAN_SIZE);
+}
+
+/** Tell of a tag that is not in the packet any more, or never was: it came beside it. */
+static inline void
+avp_vlan_tell(struct rte_mbuf *mbuf, uint16_t tci)
+{
+	mbuf->vlan_tci = tci;
+	mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+}
+
+/** Take the tag out of a packet, and tell of it. Returns whether there was one. */
+static inline bool
+avp_vlan_strip(struct rte_mbuf *mbuf)
+{
+	uint16_t tci;
+
+	if (likely(!avp_vlan_tagged(mbuf, &tci)))
+		return false;
+	avp_vlan_remove(mbuf);
+	avp_vlan_tell(mbuf, tci);
+	return true;
 }
 
 /** Write a tag behind the addresses, at @data + 12. */

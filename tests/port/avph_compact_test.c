@@ -472,6 +472,61 @@ a_wrong_count_is_no_room(void **state)
 	end();
 }
 
+/* What follows the addresses of @sent becomes a tag, or goes. */
+static void
+sent_set_tag(uint16_t tci)
+{
+	const uint8_t tag[] = {0x81, 0x00, (uint8_t)(tci >> 8), (uint8_t)tci};
+
+	memcpy(sent.data + 12, tag, sizeof(tag));
+}
+
+static void
+sent_cut_tag(void)
+{
+	sent.len -= 4;
+	memmove(sent.data + 12, sent.data + 16, sent.len - 12);
+}
+
+static void
+tags_in_the_data_are_taken_out(void **state)
+{
+	const struct port_conf conf = {
+			.args = "vlan_offload=1", .rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP};
+	struct avp_cring_words words[AVP_MAX_SEGS];
+	struct rte_mbuf *mbuf = NULL;
+	uint64_t bytes;
+
+	(void)state;
+	begin(&conf, AVP_FEATURE_COMPACT | AVP_FEATURE_VLAN);
+	for (uint16_t tci = 1; tci < 200; tci++) {
+		pkt_fill(&sent, 60 + tci, tci, tci);
+		sent_set_tag(tci);
+		build(words, 1);
+		assert_true(sim_guest_put_entries(&guest, 0, words, 1));
+		sent_cut_tag();
+		bytes = port_xstat(&a, "rx_q0_bytes");
+		assert_int_equal(rte_eth_rx_burst(a.id, 0, &mbuf, 1), 1);
+		assert_int_equal(port_xstat(&a, "rx_q0_bytes"), bytes + sent.len);
+		assert_true((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0);
+		assert_int_equal(mbuf->vlan_tci, tci);
+		assert_true(pkt_is(mbuf, &sent));
+		rte_pktmbuf_free(mbuf);
+		/* and on the way to the guest, which has it beside the packet */
+		pkt_fill(&sent, 64 + tci, tci, tci);
+		sent_set_tag(tci);
+		mbuf = pkt_mbuf(a.own_pool, &sent, 2048);
+		assert_non_null(mbuf);
+		sent_cut_tag();
+		assert_int_equal(rte_eth_tx_burst(a.id, 0, &mbuf, 1), 1);
+		assert_int_equal(take(words), 1);
+		assert_true((words[0].state & AVP_CDESC_VLAN) != 0);
+		assert_int_equal(avp_cring_vlan_tci(words[0].state), tci);
+		give_back(words, 1);
+	}
+	end();
+}
+
 static void
 tags_travel_in_the_entry(void **state)
 {
@@ -729,6 +784,7 @@ main(void)
 			BOTH(bad_chains_are_dropped),
 			TEST(a_wrong_count_is_no_room),
 			TEST(tags_travel_in_the_entry),
+			TEST(tags_in_the_data_are_taken_out),
 			TEST(a_tag_makes_no_room),
 			TEST(a_pool_that_runs_out_loses_nothing),
 			TEST(a_storm_of_entries_does_no_harm),

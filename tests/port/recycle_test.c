@@ -985,11 +985,14 @@ a_tag_is_stripped_and_inserted_in_place(void **state)
 	};
 	static const char *const offers[] = {",vlan_offload=1", ",vlan_offload=0"};
 
-	for (size_t i = 0; i < RTE_DIM(offers); i++) {
+	for (size_t i = 0; i < 2 * RTE_DIM(offers); i++) {
 		struct pair_stream to_guest, to_host;
 
-		host.devargs = offers[i];
+		host.devargs = offers[i / 2];
 		pair_create(&pair, 0, &host, &guest);
+		/* a driver that looks at addresses takes another way */
+		if (i % 2 == 1)
+			assert_int_equal(rte_eth_promiscuous_enable(pair.guest.port_id), 0);
 		pair_stream_init(&to_guest, &pair, 1, 2048);
 		pair_stream_init(&to_host, &pair, 1, 2048);
 		for (uint32_t round = 0; round < 100; round++) {

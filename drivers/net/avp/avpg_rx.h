@@ -88,29 +88,14 @@ rx_alloc(struct avpg_rxq *q, const struct rx_pkt *pkts, uint16_t nb, struct rte_
 void avpg_rx_copy_scattered(
 		const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf **mbufs);
 
-/* The device left the tag in; take it out of the mbuf, which is nobody else's yet. */
-static inline void
-rx_vlan_strip(struct rte_mbuf *m)
-{
-	uint16_t tci;
-
-	if (!avp_vlan_tagged(m, &tci))
-		return;
-	m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-	m->vlan_tci = tci;
-	avp_vlan_remove(m);
-}
-
 /* Tell of the tag that the device has stripped, or strip one. */
 static inline void
 rx_vlan(const struct avpg_rxq *q, const struct rx_pkt *pkt, struct rte_mbuf *m)
 {
-	if (pkt->vlan) {
-		m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-		m->vlan_tci = pkt->vlan_tci;
-	} else if (q->strip_by_copy) {
-		rx_vlan_strip(m);
-	}
+	if (pkt->vlan)
+		avp_vlan_tell(m, pkt->vlan_tci);
+	else if (q->strip_by_copy)
+		avp_vlan_strip(m);
 }
 
 /* Make an mbuf of a packet. */

@@ -196,7 +196,7 @@ ring_point(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, const struct avp
 	struct avpg_slot *slot;
 	struct rte_mbuf *m;
 
-	if (unlikely(!all || (words->state & (AVP_CDESC_MORE | AVP_CDESC_VLAN)) != 0 ||
+	if (unlikely(!all || (words->state & AVP_CDESC_MORE) != 0 ||
 			    !entry_is_good(mem, words->place) || len < AVP_MIN_PKT_SIZE ||
 			    len > q->max_rx_size))
 		return NULL;
@@ -205,6 +205,8 @@ ring_point(struct avpg_rxq *q, const struct avpg_rx_fifo *fifo, const struct avp
 	if (unlikely(m == NULL || ((uintptr_t)m & AVPG_SLOT_APP) != 0 || !rx_may_hold(q, 1)))
 		return NULL;
 	avp_mbuf_set(m, q->rearm, avp_cring_data_off(words->place) - sizeof(struct avp_desc), len);
+	if (unlikely((words->state & AVP_CDESC_VLAN) != 0))
+		avp_vlan_tell(m, avp_cring_vlan_tci(words->state));
 	rx_note_origin(q, fifo, idx);
 	avpg_slot_set(slot, (uintptr_t)m | AVPG_SLOT_APP);
 	table->nb_out++;
@@ -215,7 +217,7 @@ uint16_t
 avpg_rx_ring_by_pointer(struct avpg_rxq *q, struct avpg_rx_fifo *fifo, struct rte_mbuf **out,
 		uint16_t want, uint16_t *taken)
 {
-	/* the short way looks at no addresses and no tags */
+	/* the short way looks at no addresses, and for no tags in packets */
 	const bool all = atomic_load_explicit(&q->port->promiscuous, memory_order_relaxed) &&
 			!q->strip_by_copy;
 	struct avp_cring_words words[MAX_ENTRIES];

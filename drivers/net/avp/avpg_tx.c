@@ -355,7 +355,7 @@ tx_find_own(struct avpg_recycle *recycle, struct rte_mbuf **pkts, uint16_t nb_pk
 }
 
 /* The usual packet, on a compact ring: all of it in one received buffer that nobody else has, no
- * tag. False: it is not, and nothing has been done. */
+ * tag that has to be put into it. False: it is not, and nothing has been done. */
 static inline bool
 tx_simple(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, const struct tx_own *own)
 {
@@ -363,7 +363,7 @@ tx_simple(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, const 
 	const uint32_t len = m->data_len;
 
 	if (unlikely(own->slot == NULL || m->nb_segs != 1 || m->pkt_len != len ||
-			    (m->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 || len < AVP_MIN_PKT_SIZE ||
+			    tx_tag_by_copy(q, m) || len < AVP_MIN_PKT_SIZE ||
 			    len > q->max_pkt_size || state->sent == state->room ||
 			    (uint32_t)m->data_off + len > avpg_mem_buf_len(&recycle->mem)))
 		return false;
@@ -371,7 +371,10 @@ tx_simple(struct avpg_txq *q, struct tx_state *state, struct rte_mbuf *m, const 
 		return false;
 	avpg_recycle_sent(recycle, own->slot, m, own->queue, q->queue_id);
 	avp_cring_set(q->ctx, state->sent++,
-			avp_cring_place(own->idx, m->data_off + sizeof(struct avp_desc), len), 0);
+			avp_cring_place(own->idx, m->data_off + sizeof(struct avp_desc), len),
+			likely((m->ol_flags & RTE_MBUF_F_TX_VLAN) == 0)
+					? 0
+					: avp_cring_state(AVP_CDESC_VLAN, m->vlan_tci));
 	state->bytes += len;
 	state->by_pointer++;
 	state->packets++;

@@ -97,20 +97,17 @@ rx_append(struct rte_mbuf *head, struct rte_mbuf **last, struct rte_mbuf *mbuf)
 static inline bool
 rx_vlan(const struct avph_rx_queue *queue, const struct avpd_pkt *pkt, struct rte_mbuf *mbuf)
 {
-	uint16_t tci = pkt->vlan_tci;
+	const bool out_of_band = (pkt->ol_flags & AVP_DESC_TX_VLAN) != 0;
 
-	if ((pkt->ol_flags & AVP_DESC_TX_VLAN) == 0) {
-		if (!queue->vlan_strip || !avp_vlan_tagged(mbuf, &tci))
-			return true;
-		avp_vlan_remove(mbuf);
-	} else if (!queue->vlan_strip) {
+	if (queue->vlan_strip && out_of_band) {
+		avp_vlan_tell(mbuf, pkt->vlan_tci);
+	} else if (queue->vlan_strip) {
+		avp_vlan_strip(mbuf);
+	} else if (out_of_band) {
 		if (!avp_vlan_has_room(mbuf))
 			return false;
-		avp_vlan_insert(mbuf, tci);
-		return true;
+		avp_vlan_insert(mbuf, pkt->vlan_tci);
 	}
-	mbuf->vlan_tci = tci;
-	mbuf->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
 	return true;
 }
 

@@ -166,13 +166,12 @@ rx_any(struct avph_rx_queue *queue, const struct avp_cring_words *words, uint32_
 	return head;
 }
 
-/* The usual packet: one entry, nothing special, and good. */
+/* The usual packet: one entry, good, and no tag that has to be put into it. */
 static inline bool
 rx_is_simple(const struct avpd_bufs *bufs, const struct avp_cring_words *words,
-		const struct rte_mbuf *mbuf, struct avpd_seg *seg)
+		const struct rte_mbuf *mbuf, uint64_t special, struct avpd_seg *seg)
 {
-	return likely((words->state & (AVP_CDESC_MORE | AVP_CDESC_VLAN)) == 0) &&
-			likely(mbuf != NULL) &&
+	return likely((words->state & special) == 0) && likely(mbuf != NULL) &&
 			likely(avpd_check_place(bufs, words->place, seg) == AVPD_CHECK_OK) &&
 			likely(seg->data_len >= AVP_MIN_PKT_SIZE);
 }
@@ -196,7 +195,10 @@ rx_build(struct avph_rx_queue *queue, const struct avp_cring_words *words, uint3
 		struct rte_mbuf **pkts, struct rx_sum *sum)
 {
 	const struct avpd_bufs *bufs = &queue->mem->bufs;
-	const bool usual = spare == NULL && !queue->vlan_strip;
+	const bool strip = queue->vlan_strip;
+	const uint64_t special = strip ? AVP_CDESC_MORE : AVP_CDESC_MORE | AVP_CDESC_VLAN;
+	struct rte_mbuf *looked_at[MAX_ENTRIES]; /* those that may have a tag in the data */
+	uint32_t nb_looked_at = 0;
 	uint16_t nb_pkts = 0;
 	uint32_t n;
 
@@ -205,9 +207,13 @@ rx_build(struct avph_rx_queue *queue, const struct avp_cring_words *words, uint3
 		struct avpd_seg seg;
 
 		n = 1;
-		if (usual && rx_is_simple(bufs, &words[i], mbuf, &seg)) {
+		if (spare == NULL && rx_is_simple(bufs, &words[i], mbuf, special, &seg)) {
 			avp_mbuf_set(mbuf, queue->rearm, seg.data_off - sizeof(struct avp_desc),
 					seg.data_len);
+			if (unlikely((words[i].state & AVP_CDESC_VLAN) != 0))
+				avp_vlan_tell(mbuf, avp_cring_vlan_tci(words[i].state));
+			else if (strip)
+				looked_at[nb_looked_at++] = mbuf;
 		} else {
 			n = rx_nb_entries(&words[i], nb - i);
 			mbuf = rx_any(queue, &words[i], n, &mbufs[i], spare, used);
@@ -217,6 +223,10 @@ rx_build(struct avph_rx_queue *queue, const struct avp_cring_words *words, uint3
 		sum->bytes += mbuf->pkt_len;
 		pkts[nb_pkts++] = mbuf;
 	}
+	/* last, as the data may still be on its way here */
+	for (uint32_t i = 0; i < nb_looked_at; i++)
+		if (unlikely(avp_vlan_strip(looked_at[i])))
+			sum->bytes -= AVP_VLAN_SIZE;
 	return nb_pkts;
 }
 

@@ -564,8 +564,24 @@ tx_simple_buf(const struct avph_tx_queue *queue, const struct avph_tx_lane *lane
 			lane->nb_ptr < lane->max_ptr;
 }
 
-/* The usual packet: one fixed mbuf of this memory, no tag, nobody else's. False: it is not, and
- * nothing has been done. */
+/* Does the guest get the packet's bytes as they are? @tag: out, what it is told of a tag beside
+ * them; AVP_DESC_RX_VLAN or 0. */
+static inline bool
+tx_is_as_needed(const struct avph_tx_queue *queue, const struct rte_mbuf *mbuf, uint16_t *tag)
+{
+	uint16_t tci;
+
+	*tag = 0;
+	if (likely(!queue->vlan))
+		return likely((mbuf->ol_flags & RTE_MBUF_F_TX_VLAN) == 0);
+	if ((mbuf->ol_flags & RTE_MBUF_F_TX_VLAN) == 0)
+		return likely(!avp_vlan_tagged(mbuf, &tci));
+	*tag = AVP_DESC_RX_VLAN;
+	return true;
+}
+
+/* The usual packet: one fixed mbuf of this memory, its bytes as the guest gets them, nobody else's.
+ * False: it is not, and nothing has been done. */
 static inline bool
 tx_simple(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbuf *mbuf,
 		struct tx_sum *sum, const bool compact)
@@ -573,15 +589,18 @@ tx_simple(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbu
 	struct avph_mem *mem = queue->mem;
 	const uint32_t len = mbuf->data_len;
 	uintptr_t marks;
+	uint16_t tag, tci;
 	uint32_t idx;
 
-	if (unlikely(mbuf->nb_segs != 1 || mbuf->pkt_len != len || queue->vlan ||
-			    (mbuf->ol_flags & RTE_MBUF_F_TX_VLAN) != 0 || len < AVP_MIN_PKT_SIZE ||
+	if (unlikely(mbuf->nb_segs != 1 || mbuf->pkt_len != len || len < AVP_MIN_PKT_SIZE ||
 			    len > queue->max_pkt || mbuf->data_off + len > AVPH_BUF_LEN ||
 			    lane->nb_put == lane->room || lane->nb_held > lane->max_held))
 		return false;
+	if (unlikely(!tx_is_as_needed(queue, mbuf, &tag)))
+		return false;
 	if (unlikely(!tx_simple_buf(queue, lane, mbuf, &idx, &marks)))
 		return false;
+	tci = tag != 0 ? mbuf->vlan_tci : 0;
 	lane->nb_ptr += (marks & AVPH_HELD_OWN) == 0;
 	mbuf->ol_flags = RTE_MBUF_F_EXTERNAL;
 	mem->held[idx] = avph_held(mbuf, marks);
@@ -591,7 +610,7 @@ tx_simple(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbu
 	if (compact) {
 		avp_cring_set(&lane->crx, lane->nb_put++,
 				avp_cring_place(idx, mbuf->data_off + sizeof(struct avp_desc), len),
-				0);
+				avp_cring_state(tag != 0 ? AVP_CDESC_VLAN : 0, tci));
 	} else {
 		const struct avpd_seg seg = {
 				.buf_idx = idx,
@@ -599,7 +618,7 @@ tx_simple(struct avph_tx_queue *queue, struct avph_tx_lane *lane, struct rte_mbu
 				.data_len = (uint16_t)len,
 		};
 
-		avpd_desc_write_seg(&mem->bufs, &seg, AVPD_NO_BUF, 1, len, 0, 0);
+		avpd_desc_write_seg(&mem->bufs, &seg, AVPD_NO_BUF, 1, len, tag, tci);
 		avp_fifo_set(&lane->rx, lane->nb_put++, avpd_buf_va(&mem->bufs, idx));
 	}
 	sum->packets++;
