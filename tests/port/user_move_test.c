@@ -106,9 +106,23 @@ detach(const struct pair *from)
 	assert_int_equal(rte_avp_host_detach(from->host.port_id, LIMIT_MS), 0);
 }
 
+/* A guest that is away is not waited for. */
+static void
+wait_connected(const struct pair *to)
+{
+	const uint64_t limit = test_now_ms() + LIMIT_MS;
+	struct rte_avp_host_info info = {.connected = 0};
+
+	while (info.connected == 0 && test_now_ms() < limit) {
+		assert_int_equal(rte_avp_host_info_get(to->host.port_id, &info), 0);
+		test_pause();
+	}
+}
+
 static void
 attach(struct pair *to)
 {
+	wait_connected(to);
 	assert_int_equal(rte_avp_host_attach(to->host.port_id, LIMIT_MS), 0);
 	pair_end_wait_link(&here.guest, true);
 	pair_end_wait_link(&to->host, true);
