@@ -6,8 +6,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +31,8 @@
 #define QUIET_MS 300
 /* How long a side may take to see a new phase: some, where others use the CPU too. */
 #define PHASE_LIMIT_MS 5000
+/* Of a long time to warm up the last part is as while measuring. */
+#define LAST_WARM_MS 100u
 /* The lcore of a side; lcore 0 is main's, and sleeps. */
 #define SIDE_LCORE 1u
 
@@ -157,29 +157,13 @@ wait_links(struct side *side)
 	return 0;
 }
 
-/* @priority 0: as usual. The one that leads must be above those that poll. */
-static void
-set_priority(int priority)
-{
-	const struct sched_param param = {.sched_priority = priority};
-
-	if (pthread_setschedparam(
-			    pthread_self(), priority > 0 ? SCHED_FIFO : SCHED_OTHER, &param) != 0)
-		fprintf(stderr, "bench_ports: --real-time: not permitted\n");
-}
-
 /* On the side's lcore. */
 static int
 run_side(void *arg)
 {
 	struct side *side = arg;
 
-	/* where the other program polls on the host's CPU, this lcore only probes: before it */
-	if (side->real_time)
-		set_priority(side->nb_ends == 0 ? 2 : 1);
 	side_main(side);
-	if (side->real_time)
-		set_priority(0);
 	atomic_store(&side->control->state[side->id].done, 1);
 	return 0;
 }
@@ -222,10 +206,15 @@ is_drained(struct control *control, uint64_t begin_tsc)
 static void
 lead_phases(const struct point *point, struct control *control)
 {
+	const uint32_t last_ms = RTE_MIN(point->warm_ms, LAST_WARM_MS);
 	uint64_t begin_tsc;
 
+	if (point->warm_ms > last_ms) {
+		lead_to(control, PHASE_LEARN);
+		nap_ms(point->warm_ms - last_ms);
+	}
 	lead_to(control, PHASE_WARM);
-	nap_ms(point->warm_ms);
+	nap_ms(last_ms);
 	lead_to(control, PHASE_MEASURE);
 	nap_ms(point->measure_ms);
 	lead_to(control, PHASE_DRAIN);
@@ -258,7 +247,7 @@ run_threads(const struct options *options, struct control *control)
 	if (ret < 0)
 		return ret;
 	if (options->real_time)
-		set_priority(2);
+		thread_priority(2);
 	for (enum side_id id = 0; id < NB_SIDES; id++)
 		rte_eal_remote_launch(run_side, &sides[id], SIDE_LCORE + id);
 	lead_phases(&options->point, control);
@@ -298,7 +287,7 @@ run_process(const struct options *options, struct control *control, enum side_id
 	if (ret < 0)
 		return ret;
 	if (options->real_time)
-		set_priority(2);
+		thread_priority(2);
 	rte_eal_remote_launch(run_side, &side, SIDE_LCORE + id);
 	if (id == SIDE_HOST)
 		lead_phases(&options->point, control);

@@ -59,6 +59,7 @@ enum work {
 
 enum phase {
 	PHASE_WAIT,    /* ends are being made */
+	PHASE_LEARN,   /* packets go, while a switch learns; left out where that takes no time */
 	PHASE_WARM,    /* packets go, nothing is counted */
 	PHASE_MEASURE, /* counted */
 	PHASE_DRAIN,   /* the side that made the packets takes them out */
@@ -169,6 +170,7 @@ struct side {
 	uint64_t start_cpu_ns;
 	uint32_t random;
 	uint32_t next_mac[MAX_ENDS];
+	uint32_t hist_of_none[HIST_SIZE]; /* of packets whose time does not count */
 };
 
 /* options.c */
@@ -203,6 +205,9 @@ uint16_t stock_tx(struct stock *stock, uint16_t queue, struct rte_mbuf **pkts, u
 
 /** Run the test on this lcore; @arg is a struct side. */
 int side_main(void *arg);
+
+/** Of the calling thread: 0, as usual, or real-time. Who leads must be above those that poll. */
+void thread_priority(int priority);
 /** The place in a histogram that counts @value, TSC cycles. */
 uint32_t hist_index(uint64_t value);
 

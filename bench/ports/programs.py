@@ -33,6 +33,7 @@ class Program:
     """One of them, running; ready when its sockets are there."""
 
     guest = USER
+    vlan_args = []  # of bench_ports, where packets have tags
 
     def __init__(self, work, args, folder, cpu, huge):
         self.work = work
@@ -105,6 +106,8 @@ class AvpSwitch(Program):
     """avp-switch with AVP ports."""
 
     port = "type = avp\ncheck_source_mac = no\nsocket = {dir}/p{i}\nring = 512"
+    tagged = "vlan_offload = yes"  # where packets have tags
+    vlan_args = ["--vlan-offload"]
     more = ""
 
     def config(self):
@@ -114,7 +117,8 @@ class AvpSwitch(Program):
                  "[network net]", "vlan = 100"]
         for i in range(2):
             lines += ["[port p%d]" % i, self.port.format(i=i, dir=self.folder),
-                      "mode = trunk\ntrunks = net" if self.work.vlan else "network = net", self.more]
+                      "mode = trunk\ntrunks = net\n" + self.tagged if self.work.vlan else "network = net",
+                      self.more]
         return "\n".join(lines) + "\n"
 
     def start(self):
@@ -144,6 +148,8 @@ class AvpSwitchDomainStock(AvpSwitchDomain):
 class AvpSwitchVhost(AvpSwitch):
     guest = PACKED
     port = "type = vdev\ndevice = net_vhost{i},iface={dir}/v{i}\nmtu = 1504"
+    tagged = ""
+    vlan_args = []
 
 
 class Testpmd(Program):

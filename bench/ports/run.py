@@ -152,6 +152,7 @@ class Runner:
             with programs.start(name, work, self.args, folder, cpus[0], self.huge) as program:
                 for guest in program.guests:
                     command += ["--guest", guest]
+                command += program.vlan_args if work.vlan else []
                 begin, before = time.monotonic(), program.cpu_seconds()
                 point = self.bench_ports(command)
                 share = (program.cpu_seconds() - before) / (time.monotonic() - begin)

@@ -9,6 +9,9 @@
  * that take nothing, because the other side is behind, are waiting and not counted.
  */
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -29,9 +32,29 @@ cpu_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+void
+thread_priority(int priority)
+{
+	const struct sched_param param = {.sched_priority = priority};
+
+	if (pthread_setschedparam(
+			    pthread_self(), priority > 0 ? SCHED_FIFO : SCHED_OTHER, &param) != 0)
+		fprintf(stderr, "bench_ports: --real-time: not permitted\n");
+}
+
 /*
  * Phases
  */
+
+/* Only while probing and measuring: Linux takes the CPU from who has had it at a real-time priority
+ * for 0.95 s. Where the other program polls on the host's CPU, this lcore only probes: before it.
+ */
+static void
+side_real_time(const struct side *side, bool on)
+{
+	if (side->real_time)
+		thread_priority(!on ? 0 : side->nb_ends == 0 ? 2 : 1);
+}
 
 void
 side_restart(struct side *side)
@@ -53,6 +76,8 @@ side_new_phase(struct side *side, uint32_t phase)
 {
 	struct side_result *result = side->result;
 
+	if (phase == PHASE_WARM)
+		side_real_time(side, true);
 	if (phase == PHASE_MEASURE) {
 		side_restart(side);
 	} else if (side->phase == PHASE_MEASURE) {
@@ -133,8 +158,6 @@ side_inject(struct side *side, uint32_t nb_each)
 static inline void
 side_one_way(struct side *side, struct rte_mbuf **pkts, uint16_t nb, uint64_t now)
 {
-	if (side->phase != PHASE_MEASURE)
-		return;
 	for (uint16_t i = 0; i < nb; i++)
 		side_latency(side, pkts[i], now);
 }
@@ -292,7 +315,9 @@ side_main(void *arg)
 	const bool sends = test == (side->id == SIDE_HOST ? TEST_TO_GUEST : TEST_TO_HOST);
 
 	side->stamped = test == TEST_PING || test == TEST_PACED;
+	side_real_time(side, true);
 	side->result->probe_tsc[0] = probe(side->control, side->id);
+	side_real_time(side, false);
 	if (side->nb_ends == 0) {
 		side_wait(side);
 	} else if (test == TEST_TO_GUEST || test == TEST_TO_HOST) {
@@ -308,5 +333,6 @@ side_main(void *arg)
 		side_forward(side);
 	}
 	side->result->probe_tsc[1] = probe(side->control, side->id);
+	side_real_time(side, false);
 	return 0;
 }

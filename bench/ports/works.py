@@ -16,6 +16,7 @@ FAST = known(["avp-stock", "avp-copy", "avp-recycle", "avp", "vhost-packed", "vh
               "memif-zc", "ring"])
 FEW = ["avp-stock", "avp", "vhost-packed", "memif"]
 THROUGH = known(list(PROGRAMS))
+LEARNING = ["switch", "switch-domain", "ovs-normal"]
 
 TESTS = {"ends": "Two ends", "switch": "Guest, switch loop, guest", "ping": "Round trip of one packet",
          "paced": "Round trip at a rate", "to-guest": "Host to guest", "to-host": "Guest to host",
@@ -112,7 +113,7 @@ def plan_default():
     works += [Work(test="paced", load=50, rivals=FEW, weight=2)]
     works += [ports_work(pairs, ["avp", "vhost-packed"], weight=2) for pairs in PORTS]
     works += [Work(queues=QUEUES[1], in_flight=256 // QUEUES[1], rivals=["avp", "vhost-packed"], weight=2)]
-    works += [Work(test="through", macs=macs, rivals=["switch", "ovs-normal"], weight=4) for macs in MACS]
+    works += [Work(test="through", macs=macs, rivals=LEARNING, weight=4) for macs in MACS]
     return works
 
 
@@ -136,7 +137,7 @@ def plan_full():
     works += [Work(test="through", vlan=True, rivals=["switch", "ovs-normal"])]
     works += [Work(test=test, size=1500, segments=5, rivals=FAST) for test in ("to-guest", "to-host")]
     works += [Work(size=9000, mbuf_room=2048, in_flight=64, rivals=FAST)]
-    works += [Work(test="through", macs=macs, rivals=["switch", "ovs-normal"])
+    works += [Work(test="through", macs=macs, rivals=LEARNING)
               for macs in (10, 1000, 100000, 1000000)]
     return works
 
