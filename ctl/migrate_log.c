@@ -5,6 +5,7 @@
  * the log are microseconds: "t_us" of the calendar, "since_us" since the beginning.
  */
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,9 +18,18 @@
 static void
 write_log(struct ctl_migration *m, json_t *line)
 {
-	if (m->log != NULL && line != NULL) {
-		ctl_print_json_line(m->log, line);
-		fflush(m->log);
+	FILE *log = m->log;
+
+	if (log != NULL && line != NULL) {
+		ctl_print_json_line(log, line);
+		if (fflush(log) != 0) {
+			int code = errno;
+
+			m->log = NULL;
+			fclose(log);
+			ctl_migration_note(m, "log: cannot be written, and is not any more: %s",
+					ctl_strerror(code));
+		}
 	}
 	json_decref(line);
 }

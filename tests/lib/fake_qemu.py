@@ -70,8 +70,11 @@ def main():
     answers, words = parse(sys.argv[1:])
     paths = [words[at + 1].split(":", 1)[1].split(",")[0]
              for at, word in enumerate(words) if word == "-qmp"]
-    with open(os.path.dirname(paths[0]) + ".arguments", "w", encoding="utf-8") as file:
-        json.dump(words, file)
+    try:
+        with open(os.path.dirname(paths[0]) + ".arguments", "w", encoding="utf-8") as file:
+            json.dump(words, file)
+    except OSError:
+        pass  # a full disk is no reason for QEMU to end
     # as QEMU does: all listen before any of them answers
     servers = [listen(path) for path in paths]
     threads = [threading.Thread(target=serve, args=(server, answers)) for server in servers]

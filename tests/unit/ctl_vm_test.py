@@ -248,6 +248,11 @@ class Migrate(Vm):
             switch.answers["port.show"] = [there]
             self.refused(switch, "--to", "b", says="host b closed the connection; vm1 runs here")
             self.assertEqual(self.state(switch), ["running"])
+            # a log that cannot be written is no reason to turn back
+            self.refused(switch, "--to", "b", "log=/dev/full",
+                         says="log: cannot be written, and is not any more: no space left on device")
+            self.refused(switch, "--to", "b", "log=/dev/full",
+                         says="host b closed the connection; vm1 runs here")
 
 
 class Cancel(Vm):
@@ -285,10 +290,12 @@ class Cancel(Vm):
 class Receive(Vm):
     """The taking side, spoken to directly."""
 
+    before = []  # words in front of avpctl
+
     def talk(self, switch, *requests):
         """Send requests, close; return the answers."""
-        done = subprocess.run([self.avpctl, "--socket", switch.path, "vm", "receive", "vm1",
-                               "dir=" + self.dir], check=False, text=True, timeout=LIMIT_S,
+        done = subprocess.run([*self.before, self.avpctl, "--socket", switch.path, "vm", "receive",
+                               "vm1", "dir=" + self.dir], check=False, text=True, timeout=LIMIT_S,
                               input="".join(json.dumps(each) + "\n" for each in requests),
                               stdout=subprocess.PIPE)
         self.assertEqual(done.returncode, 0)
@@ -311,6 +318,17 @@ class Receive(Vm):
             self.assertEqual(answers[0]["result"]["uri"], "tcp:127.0.0.1:4711")
             self.assertEqual(switch.requests[-1], ("port.del", {"name": "p0"}))
             self.assertFalse(os.path.exists(os.path.join(self.dir, "vm1")))
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can mount")
+    def test_nothing_is_left_on_a_disk_that_is_full(self):
+        self.before = ["unshare", "--mount", "sh", "-c",
+                       'mount -t tmpfs -o size=4k,mode=700 none "$0" && '
+                       '{ head -c 8192 /dev/zero >"$0/fill" 2>/dev/null; "$@" && ls "$0" >&2; }', self.dir]
+        with self.switch() as switch:
+            answers = self.talk(switch, self.prepare())
+            self.assertIn("vm.json: cannot be written: no space left on device",
+                          answers[0]["error"]["message"])
+            self.assertEqual(switch.requests[-1], ("port.del", {"name": "p0"}))
 
     def test_qemu_waits_stopped(self):
         with self.switch() as switch:
