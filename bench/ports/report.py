@@ -4,10 +4,10 @@
 """Tables of a run, as text and as Markdown.
 
     report.py --doc docs/performance.md ports.json
-    report.py --doc docs/performance.md --brief ports-full.json
+    report.py --doc docs/performance.md --brief ports-full.json [MORE.json...]
 
 puts the tables and plots of a run into the document, between its markers; the latter one table with a
-row for each work.
+row for each work. What was measured again later, in MORE, takes the place of what was before.
 """
 
 import argparse
@@ -139,12 +139,15 @@ def brief_table(report, place):
     return ["", "best of AVP", "Mpps, or p50", "best rival", "Mpps, or p50", "ratio", "n"], rows
 
 
-def as_brief(report):
-    header, rows = brief_table(report, report["main_place"])
-    about = report["about"]
-    return "\n\n".join([
-        "Commit %(commit)s, `%(command)s`, %(date)s, same machine." % about, counts_text(report),
-        markdown_table(header, rows)]) + "\n"
+def as_brief(reports):
+    parts = []
+    rows = {}
+    for report in reports:
+        header, some = brief_table(report, report["main_place"])
+        rows.update((row[0], row) for row in some)
+        which = "Commit" if not parts else "Measured again: %s; commit" % "; ".join(row[0] for row in some)
+        parts.append((which + " %(commit)s, `%(command)s`, %(date)s. " % report["about"]) + counts_text(report))
+    return "\n\n".join(parts + [markdown_table(header, list(rows.values()))]) + "\n"
 
 
 MARKERS = ("<!-- generated: bench/ports/report.py -->", "<!-- generated: end -->")
@@ -181,14 +184,18 @@ def main():
     parser = argparse.ArgumentParser(description="Put the tables of a run into a document.")
     parser.add_argument("--doc", required=True, help="document with markers")
     parser.add_argument("--brief", action="store_true", help="one table with a row for each work")
-    parser.add_argument("json", help="ports.json of the run")
+    parser.add_argument("json", nargs="+", help="ports.json of the run")
     args = parser.parse_args()
-    with open(args.json, encoding="utf-8") as file:
-        report = json.load(file)
+    reports = []
+    for path in args.json:
+        with open(path, encoding="utf-8") as file:
+            reports.append(json.load(file))
     if args.brief:
-        put_between(args.doc, BRIEF_MARKERS, as_brief(report))
+        put_between(args.doc, BRIEF_MARKERS, as_brief(reports))
+    elif len(reports) > 1:
+        parser.error("several runs: with --brief only")
     else:
-        write_doc(args.doc, report)
+        write_doc(args.doc, reports[0])
 
 
 if __name__ == "__main__":

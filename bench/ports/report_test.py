@@ -208,12 +208,21 @@ class Output(unittest.TestCase):
             path = os.path.join(folder, "doc.md")
             with open(path, "w", encoding="utf-8") as file:
                 file.write("%s\n%s\n%s\nold\n%s\n" % (*report.MARKERS, *report.BRIEF_MARKERS))
-            report.put_between(path, report.BRIEF_MARKERS, report.as_brief(made))
+            report.put_between(path, report.BRIEF_MARKERS, report.as_brief([made]))
             with open(path, encoding="utf-8") as file:
                 text = file.read()
             self.assertTrue(text.startswith("%s\n%s\n%s\n" % (*report.MARKERS, report.BRIEF_MARKERS[0])))
-            self.assertIn("| Title | avp | 30.00 | vhost |", text)
+            self.assertIn("| Title | avp | 500 ns | memif |", text)
             self.assertNotIn("old", text)
+
+    def test_brief_table_takes_what_was_measured_again(self):
+        first, again = (make_report([point("avp", mpps, 1, work=work), point("memif", 10, 2, work=work)])
+                        for work, mpps in (("a", 20), ("b", 40)))
+        first["works"]["a"]["title"] = again["works"]["b"]["title"] = "Same"
+        text = report.as_brief([first, again])
+        self.assertIn("Measured again: Same; commit x", text)
+        self.assertIn("| Same | avp | 40.00 | memif | 10.00 | 4.00 | 1, 1 |", text)
+        self.assertNotIn("20.00", text)
 
     def test_plot_is_xml_with_a_bar_for_each_rival(self):
         root = xml.etree.ElementTree.fromstring(plots.svg(self.report, "w", ""))
@@ -231,7 +240,7 @@ class Works(unittest.TestCase):
         work = next(work for work in works.plan_default() if work.reference not in work.rivals)
         runner = types.SimpleNamespace(failed={}, not_measured={}, points=[
             point(work.rivals[0], 2, 1, work=work.key), point(work.reference, 1, 2, work=work.key)])
-        args = types.SimpleNamespace(plan="default", seconds=540)
+        args = types.SimpleNamespace(plan="default", seconds=540, work=None)
         made = run.make_report(run.about(args, False), [work], runner)
         self.assertEqual(made["about"]["command"], "bench/ports/run.py --plan default --seconds 540")
         self.assertEqual(list(made["results"][work.key]), [work.rivals[0], work.reference])

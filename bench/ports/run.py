@@ -238,8 +238,9 @@ def about(args, huge):
     """Where and how it was measured."""
     top = os.path.dirname(os.path.abspath(__file__))
     return {"commit": output("git", "-C", top, "describe", "--always", "--dirty"),
-            "command": "bench/ports/run.py --plan %s%s" % (
-                args.plan, " --seconds %d" % args.seconds if args.seconds is not None else ""),
+            "command": "bench/ports/run.py --plan %s%s%s" % (
+                args.plan, " --seconds %d" % args.seconds if args.seconds is not None else "",
+                "".join(" --work " + key for key in args.work or [])),
             "cpu": cpu_model(),
             "cpus": os.cpu_count(), "kernel": platform.release(),
             "dpdk": "DPDK " + output("pkg-config", "--modversion", "libdpdk"),
