@@ -144,8 +144,9 @@ def as_brief(reports):
     rows = {}
     for report in reports:
         header, some = brief_table(report, report["main_place"])
-        rows.update((row[0], row) for row in some)
-        which = "Commit" if not parts else "Measured again: %s; commit" % "; ".join(row[0] for row in some)
+        mark = " *" * len(parts)
+        rows.update((title, [title + mark, *cells]) for title, *cells in some)
+        which = "Measured again, marked%s: commit" % mark if mark else "Commit"
         parts.append((which + " %(commit)s, `%(command)s`, %(date)s. " % report["about"]) + counts_text(report))
     return "\n\n".join(parts + [markdown_table(header, list(rows.values()))]) + "\n"
 

@@ -220,8 +220,8 @@ class Output(unittest.TestCase):
                         for work, mpps in (("a", 20), ("b", 40)))
         first["works"]["a"]["title"] = again["works"]["b"]["title"] = "Same"
         text = report.as_brief([first, again])
-        self.assertIn("Measured again: Same; commit x", text)
-        self.assertIn("| Same | avp | 40.00 | memif | 10.00 | 4.00 | 1, 1 |", text)
+        self.assertIn("Measured again, marked *: commit x", text)
+        self.assertIn("| Same * | avp | 40.00 | memif | 10.00 | 4.00 | 1, 1 |", text)
         self.assertNotIn("20.00", text)
 
     def test_plot_is_xml_with_a_bar_for_each_rival(self):
