@@ -113,7 +113,7 @@ def plan_default():
     works += [Work(test="paced", load=50, rivals=FEW, weight=2)]
     works += [ports_work(pairs, ["avp", "vhost-packed"], weight=2) for pairs in PORTS]
     works += [Work(queues=QUEUES[1], in_flight=256 // QUEUES[1], rivals=["avp", "vhost-packed"], weight=2)]
-    works += [Work(test="through", macs=macs, rivals=LEARNING, weight=4) for macs in MACS]
+    works += [Work(test="through", macs=macs, rivals=LEARNING, weight=2) for macs in MACS]
     return works
 
 
