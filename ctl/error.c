@@ -14,6 +14,18 @@
 
 #include "output.h"
 
+/* JSON takes nothing else than UTF-8, and a text that was too long may end within a character. */
+static void
+make_utf8(char *text)
+{
+	json_t *string = json_string(text);
+
+	for (; string == NULL && *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			*text = '?';
+	json_decref(string);
+}
+
 static void
 error_fill(struct ctl_error *err, int code, const char *fmt, va_list args)
 {
@@ -21,6 +33,7 @@ error_fill(struct ctl_error *err, int code, const char *fmt, va_list args)
 
 	snprintf(err->code, sizeof(err->code), "%s", name != NULL ? name : "EIO");
 	vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+	make_utf8(err->msg);
 }
 
 enum ctl_status
@@ -50,6 +63,7 @@ ctl_refused(struct ctl_error *err, const char *code, const char *msg)
 {
 	snprintf(err->code, sizeof(err->code), "%s", code);
 	snprintf(err->msg, sizeof(err->msg), "%s", msg);
+	make_utf8(err->msg);
 	return CTL_FAILED;
 }
 

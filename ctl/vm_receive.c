@@ -405,7 +405,9 @@ receive_run(struct receive *receive, const json_t *params, json_t **result, stru
 	*result = json_pack("{s:o, s:o, s:s}", "steps", receive->steps, "ports", ports,
 			"attach_error", cause.msg);
 	receive->steps = NULL;
-	return *result != NULL ? CTL_DONE : ctl_no_memory(err);
+	/* Never an error from here on: the source would run the VM as well. Without an answer it
+	 * asks. */
+	return CTL_DONE;
 }
 
 static enum ctl_status

@@ -366,6 +366,16 @@ class Receive(Vm):
             self.assertEqual([params for method, params in switch.requests if method == "port.attach"],
                              [{"names": ["p1"], "timeout_ms": 500}, {"names": ["p0"], "timeout_ms": 0}])
 
+    def test_vm_that_runs_is_told_of_whatever_the_switch_says(self):
+        # an odd number of bytes, in the middle of a character where it is cut
+        refusal = Error("EIO", "p0" + "\u00e4" * 400)
+        with self.switch(version={}, **{"port.attach": refusal}) as switch:
+            answers = self.talk(switch, self.prepare(query_migrate={"status": "completed"}),
+                                {"method": "run", "params": {
+                                    "load_ms": 1000, "attach": {"names": ["p0"]}}})
+            self.assertTrue(answers[1]["result"]["attach_error"].startswith("p0"), answers[1])
+            self.assertEqual(self.state(switch), ["running"])
+
     def test_vm_that_did_not_arrive_is_not_run(self):
         failed = {"status": "failed", "error-desc": "lost"}
         with self.switch(version={}) as switch:
