@@ -202,9 +202,10 @@ call_off(struct ctl_migration *m, struct ctl_error *err)
 {
 	enum ctl_status status = ctl_migration_go_on(m, err);
 
+	if (status != CTL_DONE)
+		return status; /* the way back tries again */
 	m->migrating = false;
-	if (status == CTL_DONE)
-		status = ctl_peer_call(m->peer, "abort", NULL, ABORT_LIMIT_MS, NULL, NULL, err);
+	status = ctl_peer_call(m->peer, "abort", NULL, ABORT_LIMIT_MS, NULL, NULL, err);
 	ctl_peer_close(m->peer);
 	m->peer = NULL;
 	return status;
