@@ -342,15 +342,17 @@ has_name(const json_t *names, json_t *wanted)
 	return false;
 }
 
-/* Attach these ports, and add the results. */
+/* Attach these ports, if there are any, and add the results. */
 static enum ctl_status
 attach_some(struct receive *receive, const json_t *attach, json_t *names, bool wait, json_t *ports,
 		struct ctl_error *err)
 {
-	json_t *params = json_copy((json_t *)(uintptr_t)attach);
-	json_t *results = NULL;
+	json_t *params, *results = NULL;
 	enum ctl_status status;
 
+	if (json_array_size(names) == 0)
+		return CTL_DONE;
+	params = json_copy((json_t *)(uintptr_t)attach);
 	json_object_set(params, "names", names);
 	if (!wait)
 		json_object_set_new(params, "timeout_ms", json_integer(0));
@@ -366,18 +368,21 @@ attach_ports(struct receive *receive, const json_t *params, json_t *ports, struc
 {
 	const json_t *attach = json_object_get(params, "attach");
 	const json_t *absent = json_object_get(params, "absent");
-	json_t *names[2] = {json_array(), json_array()}, *name;
+	json_t *waiting = json_array(), *others = json_array(), *name;
 	int64_t began_us = ctl_wall_us();
-	enum ctl_status status = CTL_DONE;
+	struct ctl_error ignored;
+	enum ctl_status status;
 	size_t i;
 
 	json_array_foreach (json_object_get(attach, "names"), i, name)
-		json_array_append(names[has_name(absent, name) ? 1 : 0], name);
-	for (i = 0; i < 2; i++) {
-		if (status == CTL_DONE && json_array_size(names[i]) > 0)
-			status = attach_some(receive, attach, names[i], i == 0, ports, err);
-		json_decref(names[i]);
-	}
+		json_array_append(has_name(absent, name) ? others : waiting, name);
+	status = attach_some(receive, attach, waiting, true, ports, err);
+	/* whatever became of those: the VM runs */
+	if (attach_some(receive, attach, others, false, ports,
+			    status == CTL_DONE ? err : &ignored) != CTL_DONE)
+		status = CTL_FAILED;
+	json_decref(waiting);
+	json_decref(others);
 	note_step(receive, "attach", began_us);
 	return status;
 }

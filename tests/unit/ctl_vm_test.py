@@ -10,6 +10,7 @@ The switch is one that answers as told, and QEMU is tests/lib/fake_qemu.py.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -357,6 +358,9 @@ class Receive(Vm):
         def attach(params):
             return [{"name": name, "result": "ok"} for name in params["names"]]
 
+        def refuse(params):
+            return attach(params) if params["names"] == ["p0"] else Error("EIO", "p1: broken")
+
         with self.switch(version={}, **{"port.attach": attach}) as switch:
             answers = self.talk(switch, self.prepare(query_migrate={"status": "completed"}),
                                 {"method": "run", "params": {
@@ -365,6 +369,15 @@ class Receive(Vm):
             self.assertEqual([port["name"] for port in answers[1]["result"]["ports"]], ["p1", "p0"])
             self.assertEqual([params for method, params in switch.requests if method == "port.attach"],
                              [{"names": ["p1"], "timeout_ms": 500}, {"names": ["p0"], "timeout_ms": 0}])
+        with self.switch(version={}, **{"port.attach": refuse}) as switch:
+            self.kill_all()
+            shutil.rmtree(os.path.join(self.dir, "vm1"))
+            answers = self.talk(switch, self.prepare(query_migrate={"status": "completed"}),
+                                {"method": "run", "params": {
+                                    "load_ms": 1000, "absent": ["p0"],
+                                    "attach": {"names": ["p0", "p1"], "timeout_ms": 500}}})
+            self.assertEqual([port["name"] for port in answers[1]["result"]["ports"]], ["p0"])
+            self.assertEqual(answers[1]["result"]["attach_error"], "p1: broken")
 
     def test_vm_that_runs_is_told_of_whatever_the_switch_says(self):
         # an odd number of bytes, in the middle of a character where it is cut
