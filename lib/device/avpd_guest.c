@@ -234,6 +234,18 @@ avpd_guest_in_step(struct avpd_device *dev)
  * Migration
  */
 
+static const char *
+result_text(int32_t result)
+{
+	switch (result) {
+	case 0:
+		return "acknowledged";
+	case -ENOTCONN:
+		return "no driver to acknowledge it";
+	}
+	return strerror(-result);
+}
+
 /* A detach or attach has ended: make the guest's state that of the new phase. */
 static void
 migrated(struct avpd_device *dev, int32_t result)
@@ -251,10 +263,7 @@ migrated(struct avpd_device *dev, int32_t result)
 	avpd_chan_migrated(dev, dev->migrate_serial, result);
 	dev->is_expected &= detached;
 	avp_log(dev->log, AVP_LOG_NOTICE, "%s: %s: %s", dev->name,
-			detached ? "detached" : "attached",
-			result == 0                           ? "acknowledged"
-					: result == -ENOTCONN ? "no driver to acknowledge it"
-							      : strerror(-result));
+			detached ? "detached" : "attached", result_text(result));
 }
 
 /* There is nobody to ask, or who was expected is not. A driver that comes now reads the status. */

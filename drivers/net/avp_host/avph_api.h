@@ -72,10 +72,11 @@ int rte_avp_host_info_get(uint16_t port_id, struct rte_avp_host_info *info);
  * called off.
  *
  * @timeout_ms  1..60000, for the guest's acknowledge; for an attach also 0: nobody is waited for,
- * as after a detach elsewhere that found no driver Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY
- * when the same is under way, -EPIPE when the port's device is broken, -EAGAIN when too much is
- * under way with it. Control context: takes a call into the control thread. May be called in a
- * callback of ethdev.
+ * as after a detach elsewhere that found no driver.
+ *
+ * Returns 0 or -errno: -ENODEV, -EINVAL, -EALREADY when the same is under way, -EPIPE when the
+ * port's device is broken, -EAGAIN when too much is under way with it. Control context: takes a
+ * call into the control thread. May be called in a callback of ethdev.
  */
 int rte_avp_host_detach_begin(uint16_t port_id, uint32_t timeout_ms);
 int rte_avp_host_attach_begin(uint16_t port_id, uint32_t timeout_ms);
